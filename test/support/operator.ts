@@ -7,7 +7,14 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { Static, TSchema } from 'typebox';
 import { type ContainerEvent, isOfHealth } from '../../container/events.ts';
-import { Node, NodeEvents, NodeLock, NodePlan, Nodes } from '../../httpserver/v1/node-schemas.ts';
+import {
+  Node,
+  NodeEvents,
+  NodeLock,
+  NodePlan,
+  NodeReceipts,
+  Nodes,
+} from '../../httpserver/v1/node-schemas.ts';
 import { NoticeEvent } from '../../httpserver/v1/notice-schemas.ts';
 import {
   Agent,
@@ -56,6 +63,7 @@ const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^GET \/v1\/nodes\/plan$/, NodePlan],
   [/^GET \/v1\/nodes\/events(\?.*)?$/, NodeEvents],
   [/^PUT \/v1\/nodes\/lock$/, NodeLock],
+  [/^GET \/v1\/nodes\/[\w-]+\/receipts$/, NodeReceipts],
   [/^(GET|POST) \/v1\/nodes\/[\w-]+(\/restart)?$/, Node],
 ];
 
