@@ -29,10 +29,8 @@ import { SERVICE_PAGE } from './observe.ts';
 /** Time limits in milliseconds: for finding out which host died, for a report of a death, and for the end of a stop. */
 const IDENTITY = 1500;
 const DEATH = 2000;
-const LAST_HEARTBEAT = 5000;
-const LAST_EVENTS = 5000;
+const LAST_REPORT = 5000;
 const LAST_LINES = 3000;
-const LAST_TAG = 5000;
 const TERMINATION = 10_000;
 const TAG = 60_000;
 
@@ -50,7 +48,7 @@ export interface ServiceFacts extends Identity {
   readonly pid: number;
 }
 
-/** The service's own page. @returns undefined if there is none */
+/** @returns the service's own page, if there is one */
 export function pageIn(pages: readonly Page[]): Page | undefined {
   return pages.find(({ name }) => name === SERVICE_PAGE);
 }
@@ -106,18 +104,18 @@ export class Reporting {
   /** From here on, errors go to Sentry and the log to other places, as far as that is enabled. */
   async open(): Promise<void> {
     const { USE_PROD_LOGGING, APP_ENV, COMMIT, SENTRY_DSN } = this.#settings;
-    const http = this.#http;
+    const [http, log] = [this.#http, this.#log];
     const region = async () => {
       const { region: found } = await this.metadata.facts();
       if (found !== describeThisMachine().region) return found;
       throw new Error('the region of this host is not known; set AWS_REGION');
     };
-    const shared = { settings: this.#settings, outlets: this.#outlets, http, log: this.#log };
-    this.#places = await LogPlaces.open({ ...shared, region });
+    const [settings, outlets] = [this.#settings, this.#outlets];
+    this.#places = await LogPlaces.open({ settings, outlets, http, log, region });
     if (!USE_PROD_LOGGING || !SENTRY_DSN) return;
-    const report = (fields: object, message: string) => this.#log.warn(fields, message);
-    const dsn = SENTRY_DSN.reveal();
-    this.#sentry = await Sentry.open({ http, dsn, release: COMMIT, environment: APP_ENV, report });
+    const report = (fields: object, message: string) => log.warn(fields, message);
+    const options = { http, dsn: SENTRY_DSN.reveal(), release: COMMIT, environment: APP_ENV, report };
+    this.#sentry = await Sentry.open(options);
     this.#outlets.add(this.#sentry);
     this.#tag({ environment: APP_ENV, release: COMMIT });
   }
@@ -241,7 +239,7 @@ export class Reporting {
 
   /** Tells EC2 and the webserver that this host has ended, after everything is released. */
   async tellStop(): Promise<void> {
-    await Promise.all([this.#heartbeats?.sayDying(LAST_HEARTBEAT), this.#instance?.stopped(LAST_TAG)]);
+    await Promise.all([this.#heartbeats?.sayDying(LAST_REPORT), this.#instance?.stopped(LAST_REPORT)]);
     this.conclude();
   }
 
@@ -256,10 +254,10 @@ export class Reporting {
    * complete, the instance stays
    */
   async terminateInstance(left: number): Promise<void> {
+    const refusal = 'not terminating the instance, because something on it may still be needed';
     if (this.#settings.ON_DEATH !== 'terminate') return;
     if (left === 0 && this.#identity.wasRunning) await this.#instance?.terminate(TERMINATION);
-    else
-      this.#log.warn({ left }, 'not terminating the instance, because something on it may still be needed');
+    else this.#log.warn({ left }, refusal);
   }
 
   /** Sends what is waiting and closes all connections. @param patience milliseconds; missing: a few seconds */
@@ -268,7 +266,7 @@ export class Reporting {
     this.#instance?.close();
     await Promise.all([
       this.#places?.drain(Math.min(LAST_LINES, patience)),
-      this.#sentry?.flush(Math.min(LAST_EVENTS, patience)),
+      this.#sentry?.flush(Math.min(LAST_REPORT, patience)),
     ]);
     const events = await this.#sentry?.close();
     if (events) this.#log.warn({ events }, 'some events did not reach Sentry');

@@ -12,7 +12,14 @@ import { type ContainerEvent, isOfHealth } from '../../container/events.ts';
 import { Created } from '../../httpserver/v1/create-schemas.ts';
 import { Diagnosis } from '../../httpserver/v1/diagnosis-schemas.ts';
 import { History } from '../../httpserver/v1/history-schemas.ts';
-import { Node, NodeEvents, NodeLock, NodePlan, Nodes } from '../../httpserver/v1/node-schemas.ts';
+import {
+  Node,
+  NodeEvents,
+  NodeLock,
+  NodePlan,
+  NodeReceipts,
+  Nodes,
+} from '../../httpserver/v1/node-schemas.ts';
 import { NoticeEvent } from '../../httpserver/v1/notice-schemas.ts';
 import { Pool, Pools } from '../../httpserver/v1/pool-schemas.ts';
 import {
@@ -68,6 +75,7 @@ const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^(GET|POST) \/v1\/nodes\/plan$/, NodePlan],
   [/^GET \/v1\/nodes\/events(\?.*)?$/, NodeEvents],
   [/^PUT \/v1\/nodes\/lock$/, NodeLock],
+  [/^GET \/v1\/nodes\/[\w-]+\/receipts$/, NodeReceipts],
   [/^(GET|POST) \/v1\/nodes\/[\w-]+(\/restart)?$/, Node],
 ];
 
