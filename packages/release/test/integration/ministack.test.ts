@@ -233,7 +233,7 @@ test('images are built, pushed with all tags, listed, tagged and untagged', asyn
   assert.match(last.stderr, /staging-one is the last tag of sha256:.*ECR deletes an image with its last tag/);
   assert.equal((await change('untag', 'web', 'stable')).code, 0);
   assert.doesNotMatch(await list(), /stable/);
-  assert.equal((await change('tag', 'web', 'staging-one', 'stable')).code, 0);
+  assert.equal((await change('tag', 'web', 'staging-two', 'stable')).code, 0);
   const watched = start(['images', 'watch', 'web', 'stable', '--poll', '200ms', '--json', ...WHERE], { cwd });
   await watched.says(/stable is sha256:/);
   const back = await change('back', 'web', 'stable');
