@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { CreateScheduleCommand, CreateScheduleGroupCommand } from '@aws-sdk/client-scheduler';
-import { readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
+import { readNewestRevisions, readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
 import { readGroup, readRule } from '../../src/aws/triggers.ts';
 import { ACCOUNT, AwsHost, ENVIRONMENT, REGISTRY } from '../support/aws-host.ts';
 import { type Break, FaultProxy } from '../support/fault-proxy.ts';
@@ -170,7 +170,9 @@ test('when AWS takes no more changes in the middle, all that was changed goes ba
   assert.match(stderr, /failed and was rolled back: .*Rate exceeded/);
   proxy.decide = () => undefined;
   assert.deepEqual(await imagesOnStage(), before);
-  const newest = await readTaskDefinition(await aws.clients.ecs(), 'job-0');
+  const ecs = await aws.clients.ecs();
+  const [arn = ''] = await readNewestRevisions(ecs, 'job-0');
+  const newest = await readTaskDefinition(ecs, arn);
   assert.ok(before.has(newest.definition.containerDefinitions?.[0]?.image ?? ''), 'a failed revision stays');
 });
 
