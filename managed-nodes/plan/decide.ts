@@ -13,7 +13,7 @@
  */
 
 import { whyWaitsForCanary } from './canary.ts';
-import { fits, isMoving, isRejected, ownOf, rejectedAsWanted, whyRefused } from './fitting.ts';
+import { fits, hasLeftTask, isMoving, isRejected, ownOf, rejectedAsWanted, whyRefused } from './fitting.ts';
 import { judge } from './gate.ts';
 import { candidateName, isActive, type NodeContainer, type WantedNode } from './node-container.ts';
 import { holdersOf, waitsInCircle, whyPortsTaken } from './ports.ts';
@@ -59,6 +59,8 @@ class Deciding {
     }
     const broken = [candidate, current].find((one) => one?.state === 'dead' || one?.state === 'removing');
     if (broken) return this.#takeDown(broken, 'removing', 'Docker could not remove it before');
+    const stuck = [candidate, current].find((one) => one && hasLeftTask(this.#world, one));
+    if (stuck) return this.#takeDown(stuck, 'removing', 'Docker cannot start it after a crash of Docker');
     if (wanted.spec.stopped) return this.#stop();
     if (candidate) return this.#continue(candidate, wanted);
     if (current && fits(this.#world, current))

@@ -34,10 +34,21 @@ export function rejectedAsWanted({ wanted, digests, memory }: World, node: strin
   return keys.includes(rejected.key) ? rejected : undefined;
 }
 
+/** Docker's words. Source: containerd, `ErrAlreadyExists` of a task. */
+const LEFT_TASK = /\btask [0-9a-f]+: already exists/;
+
 /** @returns why Docker refuses to start the container; undefined if it may start */
 export function whyRefused({ memory }: World, { id, node }: NodeContainer): string | undefined {
   const { refused } = memory.get(node) ?? {};
   return refused?.container === id && refused.times >= MOST_REFUSALS ? refused.why : undefined;
+}
+
+/**
+ * Whether containerd still has a task of this container, which a crash of Docker left. Docker then never starts the
+ * container again, and a new container of the same spec is not affected.
+ */
+export function hasLeftTask(world: World, container: NodeContainer): boolean {
+  return LEFT_TASK.test(whyRefused(world, container) ?? '');
 }
 
 /** Whether the service will stop this container anyway, so that its ports become free. */

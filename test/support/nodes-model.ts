@@ -5,6 +5,7 @@ import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { Actual } from '../../managed-nodes/plan/actual.ts';
 import { decide } from '../../managed-nodes/plan/decide.ts';
 import { applyEffect, applyFailure } from '../../managed-nodes/plan/effects.ts';
+import { hasLeftTask } from '../../managed-nodes/plan/fitting.ts';
 import {
   candidateName,
   fixedPorts,
@@ -243,7 +244,9 @@ export class ModelDocker {
     this.containers.delete(one.id);
   }
 
-  #isDispensable({ node, rank, state }: NodeContainer): boolean {
+  #isDispensable(container: NodeContainer): boolean {
+    if (hasLeftTask(this.world, container)) return true;
+    const { node, rank, state } = container;
     const spec = this.wanted.get(node)?.spec;
     if (!spec || spec.stopped || rank === 'candidate' || state === 'dead') return true;
     return [...this.containers.values()].some((one) => one.node === node && one.rank !== rank && one.isKept);

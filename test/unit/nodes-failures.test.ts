@@ -45,6 +45,19 @@ test('an old container that Docker refuses to start does not keep its node from 
   assert.equal(decide(docker.world, 'web')?.state, 'running');
 });
 
+test('a container that Docker cannot start after its crash is made again, and its spec is not rejected', () => {
+  for (const rank of ['current', 'candidate'] as const) {
+    const docker = modelOf([WEB]);
+    const { id } = docker.put(WEB, 'healthy', { state: 'created', rank });
+    const why = `Docker could not start the container: task ${'4'.repeat(64)}: already exists`;
+    docker.memory = new Map([['web', { refused: { container: id, why, times: 2 } }]]);
+    docker.settle();
+    assert.equal(decide(docker.world, 'web')?.state, 'running');
+    assert.ok(!docker.containers.has(id));
+    assert.equal(docker.memory.get('web')?.rejected, undefined);
+  }
+});
+
 test('an image that somebody has removed is pulled again', () => {
   const docker = modelOf([WEB]);
   docker.round();
