@@ -28,7 +28,10 @@ async function run(side: Side, load: Load): Promise<Result> {
   try {
     const [place] = (await once(queue, 'message')) as [Omit<Work, keyof Load>];
     consumer.send({ ...place, ...load });
-    const [result] = (await once(consumer, 'message')) as [Result];
+    const exited = once(consumer, 'exit').then(([code]) => {
+      throw new Error(`${side} exited with code ${code}`);
+    });
+    const [result] = (await Promise.race([once(consumer, 'message'), exited])) as [Result];
     return result;
   } finally {
     for (const child of [consumer, queue]) child.kill('SIGKILL');
