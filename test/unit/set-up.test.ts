@@ -225,9 +225,11 @@ test('the failure to make a container ready with a kept token is logged with the
   assert.deepEqual(calls, ['begin user token']);
   const [line, ...others] = lines;
   assert.deepEqual(others, []);
-  assert.equal(line?.source, '10.0.0.1');
-  assert.equal(line.msg, 'could not make the container ready; its client app must call again');
-  assert.match(JSON.stringify(line.error), /mappings/);
+  assert.deepEqual(
+    [line?.source, line?.msg],
+    ['10.0.0.1', 'could not make the container ready; its client app must call again'],
+  );
+  assert.match(JSON.stringify(line?.error), /mappings/);
 });
 
 test('the settled facts of a crashed service are kept', async (t) => {
