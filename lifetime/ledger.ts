@@ -91,7 +91,6 @@ export class Ledger {
   remove(page: string): void {
     rmSync(join(this.#directory, page), { recursive: true, force: true });
     this.#written.delete(page);
-    if (this.#written.size > 0) return;
     try {
       rmdirSync(this.#directory);
     } catch (error) {
@@ -116,7 +115,6 @@ export class Ledger {
       writeFileSync(draft, JSON.stringify(content), { mode: 0o600 });
       renameSync(draft, join(directory, name));
     } catch (error) {
-      if (this.#written.get(page)?.size === 0) this.#written.delete(page);
       this.#undo(directory, draft);
       throw new ServiceError(
         'ledger.not_written',

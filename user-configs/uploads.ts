@@ -32,9 +32,11 @@ const BESIDE = {
   overtaken: 'another container of the user saved in the meantime: this save is kept beside that one',
 };
 
+type Store = Pick<ConfigStore, 'put' | 'findCurrent' | 'makeCurrent' | 'list' | 'remove'>;
+
 export interface UploadsParts {
   readonly spool: Spool;
-  readonly storeAt: (prefix: string) => ConfigStore;
+  readonly storeAt: (prefix: string) => Store;
   readonly seen: Seen;
   /** The number of versions that are kept for each user and app. */
   readonly keep: number;
@@ -215,7 +217,7 @@ class Queue {
 
 /** Makes the save current if that is allowed. */
 async function placeOf(
-  store: ConfigStore,
+  store: Store,
   waiting: Waiting,
   signal: AbortSignal,
 ): Promise<'current' | 'aside' | 'overtaken'> {

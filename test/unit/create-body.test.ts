@@ -119,6 +119,17 @@ suite("a container's allotted resources are added to its body", () => {
     assert.deepEqual(DeviceCgroupRules, ['c 226:* rw', 'c 4:17 rw']);
   });
 
+  test('a container without a console gets no rule for one', () => {
+    const { HostConfig } = amendCreateBody({}, { ...ALLOTTED, tty: undefined });
+    assert.deepEqual(HostConfig?.DeviceCgroupRules, []);
+  });
+
+  test('a body that requests nothing gets no binds, mounts, devices or cgroup namespace', () => {
+    const { Binds, Mounts, Devices, ...others } = amend({});
+    assert.deepEqual({ Binds, Mounts, Devices }, { Binds: [], Mounts: [], Devices: [] });
+    assert.ok(!('CgroupnsMode' in others));
+  });
+
   test('a body without a host configuration gets one', () => {
     const body = amendCreateBody({ Image: 'base', HostConfig: null, Labels: null }, ALLOTTED);
     assert.deepEqual(body.HostConfig?.DeviceCgroupRules, ['c 4:17 rw']);

@@ -9,6 +9,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -117,6 +118,44 @@ test('the ledger is not changed before it is opened', async (t) => {
   assert.ok(!existsSync(directory));
 });
 
+test('a resource that was acquired before the ledger was opened can be released', async (t) => {
+  const { directory, ledger, lifetime } = open(t);
+  await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
+  ledger.open();
+  assert.deepEqual(await lifetime.end(), []);
+  assert.ok(!existsSync(directory));
+});
+
+test('a release removes only its own resource from the ledger', async (t) => {
+  const { ledger, lifetime, found } = open(t);
+  ledger.open();
+  await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
+  const child = lifetime.child('two');
+  await child.acquire({ kind: 'a', what: '2', take: () => {}, ...plain });
+  const other = lifetime.child('three', { owner: { kind: 'another' } });
+  await other.acquire({ kind: 'a', what: '3', take: () => {}, ...plain });
+  assert.deepEqual([await child.end(), await other.end()], [[], []]);
+  assert.deepEqual(
+    found().map(({ name, entries }) => [name, entries.map(({ what }) => what)]),
+    [['one', ['1']]],
+  );
+});
+
+test('the removal of a page that does not exist has no effect', async (t) => {
+  const { ledger, lifetime, found } = open(t);
+  ledger.open();
+  ledger.remove('nobody');
+  await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
+  ledger.remove('nobody');
+  assert.equal(found().length, 1);
+});
+
+test('a ledger that cannot be removed is an error', (t) => {
+  const { directory, ledger } = open(t);
+  writeFileSync(directory, 'a file in its way');
+  assert.throws(() => ledger.remove('one'), { code: 'ENOTDIR' });
+});
+
 test('only root can read the ledger', async (t) => {
   const { directory, ledger, lifetime } = open(t);
   ledger.open();
@@ -152,6 +191,33 @@ test('a resource that cannot be recorded is not acquired', async (t) => {
   assert.deepEqual(lifetime.holdings.list(), []);
 });
 
+test('a failed write leaves no directory behind, and its error says where and why it failed', (t) => {
+  const { directory, ledger } = open(t);
+  ledger.open();
+  assert.throws(
+    () => ledger.note('one', { amount: 1n }),
+    (error) => {
+      assert.ok(error instanceof ServiceError && error.cause instanceof TypeError);
+      assert.equal(error.code, 'ledger.not_written');
+      assert.ok(error.message.includes(`in ${directory}: ${error.cause.message}`), error.message);
+      return true;
+    },
+  );
+  assert.ok(!existsSync(directory));
+});
+
+test('a failed write removes its draft, and the page is still removed with its last resource', async (t) => {
+  const { directory, ledger, lifetime } = open(t);
+  ledger.open();
+  await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
+  // A directory in the place of the record.
+  mkdirSync(join(directory, 'one/facts.json'));
+  assert.throws(() => ledger.note('one', {}), { code: 'ledger.not_written' });
+  assert.ok(!existsSync(join(directory, 'one/.facts.json')));
+  await lifetime.end();
+  assert.ok(!existsSync(directory));
+});
+
 test('an incomplete draft of a dead process is ignored', async (t) => {
   const { directory, ledger, lifetime, found } = open(t);
   ledger.open();
@@ -161,6 +227,39 @@ test('an incomplete draft of a dead process is ignored', async (t) => {
     found().map(({ entries, facts }) => [entries.length, facts]),
     [[1, undefined]],
   );
+});
+
+test('an entry that is removed while a reader without the lock looks is ignored', async (t) => {
+  const { directory, ledger, lifetime, found } = open(t);
+  ledger.open();
+  await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
+  // It is listed, and does not exist when it is read.
+  symlinkSync('nowhere', join(directory, 'one/removed.json'));
+  assert.deepEqual(
+    found().map(({ entries }) => entries.map(({ what }) => what)),
+    [['1']],
+  );
+});
+
+test('an entry or a page that cannot be read is an error', (t) => {
+  const { directory, found } = open(t);
+  mkdirSync(join(directory, 'page'), { recursive: true });
+  writeFileSync(join(directory, 'page/entry.json'), '{"half');
+  assert.throws(found, SyntaxError);
+  rmSync(join(directory, 'page'), { recursive: true });
+  writeFileSync(join(directory, 'page'), 'a file in its way');
+  assert.throws(found, { code: 'ENOTDIR' });
+});
+
+test('a resource that is adopted from an earlier version of the service is recorded once', async (t) => {
+  const { directory, ledger, lifetime, found } = open(t);
+  mkdirSync(join(directory, 'one'), { recursive: true });
+  const entry = { kind: 'a', what: '1', owner: { kind: 'one' }, lifetime: 'one' };
+  const name = '6afef86a70d9ad640f56f23c5d6319ab.json';
+  writeFileSync(join(directory, 'one', name), JSON.stringify({ version: 2, ...entry }));
+  ledger.open();
+  await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
+  assert.deepEqual(found(), [{ name: 'one', entries: [entry], facts: undefined }]);
 });
 
 test('a failed write does not remove what another process left in the ledger', async (t) => {
@@ -204,7 +303,7 @@ test("pages of version 1, in which a lifetime's name was the owner, can be read"
   const names = {
     [id]: [`container ${id}`, `docker container of ${id}`, `terminal of container ${id}`],
     'ecs-agent': ['ecs agent'],
-    service: ['service'],
+    service: ['service', `watch of docker container of ${id}`, `container ${id} of another`],
   };
   for (const [page, owners] of Object.entries(names)) {
     mkdirSync(join(directory, page), { recursive: true });
@@ -220,6 +319,9 @@ test("pages of version 1, in which a lifetime's name was the owner, can be read"
     [`terminal of container ${id}`]: { kind: 'container', id },
     'ecs agent': { kind: 'ecs-agent' },
     service: { kind: 'service' },
+    // These only mention a container.
+    [`watch of docker container of ${id}`]: { kind: 'service' },
+    [`container ${id} of another`]: { kind: 'service' },
   });
 });
 
@@ -228,4 +330,5 @@ test('a page of a newer version is refused', (t) => {
   mkdirSync(join(directory, 'page'), { recursive: true });
   writeFileSync(join(directory, 'page/entry.json'), '{"version":3,"kind":"a","what":"b","of":"whom"}');
   assert.throws(found, { code: 'ledger.newer', message: /start that version/ });
+  assert.throws(found, (error) => String(error).includes(`in ${directory} (format 3)`));
 });
