@@ -115,6 +115,8 @@ export class Ledger {
       writeFileSync(draft, JSON.stringify(content), { mode: 0o600 });
       renameSync(draft, join(directory, name));
     } catch (error) {
+      // A page that was never written is not kept.
+      if (this.#written.get(page)?.size === 0) this.#written.delete(page);
       this.#undo(directory, draft);
       throw new ServiceError(
         'ledger.not_written',
