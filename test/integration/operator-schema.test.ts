@@ -5,7 +5,8 @@ import { after, afterEach, before, test } from 'node:test';
 import type { TSchema } from 'typebox';
 import { ConfigToken, NewContainer, StartValues } from '../../httpserver/v1/create-schemas.ts';
 import { ImagePull } from '../../httpserver/v1/image-schemas.ts';
-import { NodeLock } from '../../httpserver/v1/node-schemas.ts';
+import { NodeLock, NodesText } from '../../httpserver/v1/node-schemas.ts';
+import { NewPool } from '../../httpserver/v1/pool-schemas.ts';
 import { RestoreVersion } from '../../httpserver/v1/user-config-routes.ts';
 import { isRecord, misfit } from '../../parsing/json.ts';
 import { IMAGE } from '../../scripts/image.ts';
@@ -50,11 +51,13 @@ interface Operation {
 
 const SCHEMAS: Readonly<Record<string, TSchema>> = {
   NewContainer,
+  NewPool,
   StartValues,
   ConfigToken,
   ImagePull,
   RestoreVersion,
   NodeLock,
+  NodesText,
 };
 
 /** For each schema of a body, a valid one. */
@@ -78,7 +81,16 @@ const BODIES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   StartValues: { dpi: 96, containerArn: 'arn', userId: 'user', clientAppAuthSecret: CLIENT_SECRET },
   ConfigToken: { userId: 'user', clientAppAuthSecret: CLIENT_SECRET, configEncryptionToken: TOKEN },
   RestoreVersion: { version: 'a' },
+  NewPool: {
+    image: IMAGE,
+    app: 'demo',
+    memory: 2 ** 26,
+    ports: [{ container: '8080/tcp' }],
+    size: 0,
+    maxAge: 60,
+  },
   NodeLock: { locked: true },
+  NodesText: { file: 'app: demo' },
   ImagePull: { image: 'a', platform: 'linux/amd64', registryAuth: { username: 'user', password: TOKEN } },
 };
 
