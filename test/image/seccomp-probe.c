@@ -301,7 +301,7 @@ int main(int argc, char **argv) {
     sigemptyset(&end);
     sigaddset(&end, SIGTERM);
     sigprocmask(SIG_BLOCK, &end, NULL);
-    puts("all is told: Success");
+    puts("all answers are printed: Success");
     fflush(stdout);
     sigwait(&end, &signal_number);
   }

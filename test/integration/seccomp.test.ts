@@ -325,11 +325,11 @@ test("a hosted container gets the host's profile, whoever makes it and whatever 
 
   const spunUp = host.docker.getContainer(await hostOne(service, { image: STAYING }));
   const log = () => spunUp.logs({ stdout: true });
-  await until('all is told', async () => String(await log()).includes('all answers are printed'));
+  await until('all answers are printed', async () => String(await log()).includes('all answers are printed'));
   const { CapAdd, CapDrop } = (await spunUp.inspect()).HostConfig;
   const SecurityOpt = [`seccomp=${readFileSync(OURS, 'utf8')}`];
   const same = await probeAs(host.docker, { HostConfig: { CapAdd, CapDrop, SecurityOpt } });
-  assertSame(answersIn(await log()), { ...same, 'all is told': 'Success' });
+  assertSame(answersIn(await log()), { ...same, 'all answers are printed': 'Success' });
   assert.equal(await service.stop(), 0);
 });
 
