@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createLogger } from '../../logging/logger.ts';
 import { NodeReceipts } from '../../managed-nodes/node-receipts.ts';
+import { Actual } from '../../managed-nodes/plan/actual.ts';
+import { Wanted } from '../../managed-nodes/plan/wanted.ts';
 import type { World } from '../../managed-nodes/plan/world.ts';
 
 const OLD = 'a'.repeat(64);
@@ -15,14 +17,11 @@ const REMOVE = { do: 'remove', node: 'web', container: OLD } as never;
 const SIGNAL = new AbortController().signal;
 /** Of a feed that does not want the node any more. */
 const WORLD = {
-  wanted: new Map(),
-  actual: {
-    containers: [
-      { id: NEW, node: 'web', rank: 'candidate', state: 'running', ports: [] },
-      { id: OLD, node: 'web', rank: 'current', state: 'exited', ports: [] },
-    ],
-    strangers: [],
-  },
+  wanted: new Wanted(),
+  actual: new Actual([
+    { id: NEW, node: 'web', rank: 'candidate', state: 'running', ports: [] } as never,
+    { id: OLD, node: 'web', rank: 'current', state: 'exited', ports: [] } as never,
+  ]),
   memory: new Map(),
 } as unknown as World;
 
@@ -82,6 +81,7 @@ test('a container that never ran has no times of a run in its receipt', async ()
   const receipts = receiptsIn(directory.path, async () => ({ ...INSPECTED, State }));
   await receipts.around(async () => ({}))(REMOVE, WORLD, SIGNAL);
   const [receipt] = await receipts.of('web');
+  assert.equal(receipt?.container, OLD);
   assert.deepEqual([receipt?.started, receipt?.ended, receipt?.exitCode], [undefined, undefined, undefined]);
 });
 
