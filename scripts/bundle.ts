@@ -7,6 +7,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { builtIns } from './built-ins.ts';
+import { esModules } from './es-modules.ts';
 import { licencesOf } from './licences.ts';
 
 const [outdir = 'build/bundle', ...given] = process.argv.slice(2);
@@ -39,6 +40,7 @@ const { metafile } = await build({
   },
   plugins: [
     builtIns,
+    esModules,
     {
       name: 'node-pty',
       setup: (building) => {

@@ -195,3 +195,14 @@ test('a start loads no package that only some hosts need', () => {
   }
   assert.ok(loaded.size > 100);
 });
+
+test('a package that is loaded on demand is imported as a bundle gives it', () => {
+  // Of a CommonJS module, a bundle gives the default export alone. scripts/es-modules.ts takes the ES modules of these.
+  const withNames = /^(@aws-sdk\/|ws$)/;
+  for (const file of files) {
+    const source = readFileSync(join(ROOT, file), 'utf8');
+    const named = /(?:\{ (?!default\b)[^}]*\} = await|\(await) import\('([^.'][^']*)'\)/g;
+    for (const [, name = ''] of source.matchAll(named))
+      assert.match(name, withNames, `${file} imports ${name}`);
+  }
+});
