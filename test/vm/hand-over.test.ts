@@ -25,7 +25,7 @@ async function isRunning({ dockerId }: InputContainer): Promise<boolean> {
 /** The ids and the states of the containers, as the service that runs now lists them. */
 async function listed(): Promise<string[]> {
   const { stdout } = await run('ecs-host-service', ['ps', '--json']);
-  const { containers }: { containers: { id: string; state: string }[] } = JSON.parse(stdout);
+  const containers: { id: string; state: string }[] = JSON.parse(stdout);
   return containers.map(({ id, state }) => `${id} ${state}`);
 }
 
