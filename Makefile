@@ -112,10 +112,10 @@ chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_module
 	@ulimit -c 0; $(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED) $(DEATH)
 
 chaos-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Let the service and Docker die DEATHS=40 times at steps of replacements of nodes; SEED repeats a sequence
-	@$(AS_ROOT) NODE_DEATHS=$(or $(DEATHS),40) $(if $(SEED),NODE_SEED=$(SEED)) $(NODE) test/run.ts test/chaos/nodes.test.ts
+	@$(AS_ROOT) NODE_DEATHS=$(or $(DEATHS),40) $(NODE) test/run.ts test/chaos/nodes.test.ts
 
 fuzz: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Send INPUTS=100000 almost well-formed inputs to all that reads bytes from outside, or to ONLY="https archives …"
-	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/test/fuzz/fuzz.ts $(or $(INPUTS),100000) $(or $(SEED),$$RANDOM) $(ONLY)
+	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/test/fuzz/fuzz.ts $(or $(INPUTS),100000) $(ONLY)
 
 console: $(CONSOLE) ## Build the web console, which the service serves at /console
 

@@ -8,9 +8,10 @@ import { Chance } from '../support/chance.ts';
 import { deathOf, NodeChaos } from '../support/node-chaos.ts';
 import { NodeSite } from '../support/node-site.ts';
 import { Registry } from '../support/registry.ts';
+import { SEED } from '../support/seed.ts';
 import { TestHost } from '../support/test-host.ts';
 
-const { NODE_DEATHS = '3', NODE_SEED = String(Date.now() % 1_000_000) } = process.env;
+const { NODE_DEATHS = '3' } = process.env;
 
 let host: TestHost;
 let registry: Registry;
@@ -26,8 +27,8 @@ after(async () => {
 afterEach(() => host.finish());
 
 test('whenever the service or Docker is killed, nodes come to rest as wanted, and nothing is left', async (t) => {
-  const chance = new Chance(Number(NODE_SEED));
-  t.diagnostic(`make chaos-nodes SEED=${NODE_SEED} repeats it`);
+  const chance = new Chance(SEED);
+  t.diagnostic(`make chaos-nodes SEED=${SEED} repeats it`);
   const chaos = new NodeChaos(new NodeSite(host), registry);
   await chaos.begin();
   for (let deaths = 0; deaths < Number(NODE_DEATHS); ) {

@@ -1,5 +1,5 @@
 /**
- * Sends inputs that are almost well-formed to everything that reads bytes from outside: `fuzz.ts INPUTS SEED [TARGET …]`.
+ * Sends inputs that are almost well-formed to everything that reads bytes from outside: `fuzz.ts INPUTS [TARGET …]`.
  * No input may crash a process, be answered by an internal error, or leave anything behind. Each target runs in a process
  * of its own, one after the other, and the lines of the parsers that ran are counted. The exit code is 1 if a target fails.
  */
@@ -9,29 +9,29 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { messageOf } from '../../errors/service-error.ts';
+import { SEED } from '../support/seed.ts';
 import { linesOf } from './coverage.ts';
 import type { Target } from './target.ts';
 
 const TARGETS = readdirSync(join(import.meta.dirname, 'targets')).map((file) => basename(file, '.ts'));
-const [inputs = '', seed = '', ...named] = process.argv.slice(2);
-if (!/^[1-9]\d*$/.test(inputs) || !/^\d+$/.test(seed))
-  throw new Error('usage: fuzz.ts INPUTS SEED [TARGET …]');
+const [inputs = '', ...named] = process.argv.slice(2);
+if (!/^[1-9]\d*$/.test(inputs)) throw new Error('usage: fuzz.ts INPUTS [TARGET …]');
 const unknown = named.find((name) => !TARGETS.includes(name));
 if (unknown) throw new Error(`there is no target ${unknown}; targets: ${TARGETS.join(', ')}`);
 
 function run(name: string, count: number, coverage: string): string {
-  const words = ['--expose-gc', join(import.meta.dirname, 'run-target.ts'), name, String(count), seed];
+  const words = ['--expose-gc', join(import.meta.dirname, 'run-target.ts'), name, String(count)];
   const { status, signal, stdout } = spawnSync(process.execPath, words, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
     maxBuffer: 2 ** 26,
-    env: { ...process.env, NODE_V8_COVERAGE: coverage },
+    env: { ...process.env, SEED: String(SEED), NODE_V8_COVERAGE: coverage },
   });
   if (status !== 0) throw new Error(`ended with ${signal ?? status}\n${stdout}`);
   return stdout.trimEnd().split('\n').at(-1) ?? '';
 }
 
-console.log(`seed ${seed}`);
+console.log(`seed ${SEED}`);
 const names = named.length > 0 ? named : TARGETS;
 const targets = await Promise.all(
   names.map(async (name) => {
@@ -58,7 +58,7 @@ for (const { name, share } of targets) {
     }
   } catch (error) {
     console.log(`${name} failed: ${messageOf(error)}`);
-    console.log(`to repeat it: make fuzz ONLY=${name} INPUTS=${inputs} SEED=${seed}`);
+    console.log(`to repeat it: make fuzz ONLY=${name} INPUTS=${inputs} SEED=${SEED}`);
     process.exitCode = 1;
   } finally {
     rmSync(coverage, { recursive: true });

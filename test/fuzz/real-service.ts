@@ -1,29 +1,43 @@
 /** A real service with one container, which the targets that go through its sockets share. */
 
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { host as hostContainer } from '../support/callers.ts';
 import { SECRET } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { TestHost } from '../support/test-host.ts';
+import { exchange } from './exchange.ts';
+import type { Opened } from './target.ts';
 
 export const OPERATOR_TOKEN = 'the-operators-token-of-the-fuzzer-1';
 
-export class RealService implements AsyncDisposable {
+export interface Way {
+  /** @returns a new connection to the service */
+  readonly dial: (service: ServiceProcess) => Socket | Promise<Socket>;
+  /** @throws when the answers show a fault */
+  readonly judge: (said: string) => void;
+}
+
+export class RealService implements Opened<Buffer> {
   readonly service: ServiceProcess;
   /** The docker id of its container. */
   readonly docker: string;
   readonly #host: TestHost;
+  readonly #dial: Way['dial'];
+  readonly #judge: Way['judge'];
 
-  static async open(): Promise<RealService> {
+  static async open(way: Way): Promise<RealService> {
     const host = await TestHost.open();
     const { NODE_V8_COVERAGE = '' } = process.env;
     const env = { WEBSERVER_AUTH_SECRET: SECRET, OPERATOR_TOKEN, LOG_LEVEL: 'info', NODE_V8_COVERAGE };
     const service = await host.start({ env }).ready();
-    return new RealService(host, service, await hostContainer(service));
+    return new RealService(host, service, await hostContainer(service), way);
   }
 
-  private constructor(host: TestHost, service: ServiceProcess, docker: string) {
+  private constructor(host: TestHost, service: ServiceProcess, docker: string, { dial, judge }: Way) {
     this.#host = host;
+    this.#dial = dial;
+    this.#judge = judge;
     this.service = service;
     this.docker = docker;
   }
@@ -32,8 +46,9 @@ export class RealService implements AsyncDisposable {
     return this.service.child.pid as number;
   }
 
-  /** The log of many inputs is not kept. */
-  forget(): void {
+  async take(input: Buffer): Promise<void> {
+    this.#judge(await exchange(await this.#dial(this.service), input));
+    // The log of many inputs is not kept.
     this.service.lines.length = 0;
   }
 

@@ -1,5 +1,5 @@
 /**
- * Gives one target its inputs and watches the process that handles them: `run-target.ts NAME COUNT SEED`, with
+ * Gives one target its inputs and watches the process that handles them: `run-target.ts NAME COUNT`, with
  * --expose-gc. Prints the outcome as JSON in its last line.
  */
 
@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
+import { SEED } from '../support/seed.ts';
 import type { Opened, Target } from './target.ts';
 
 /** Inputs between two looks at the process. */
@@ -60,7 +61,7 @@ async function runBatch<Input>(target: Target<Input>, opened: Opened<Input>, num
   });
 }
 
-const [name = '', wanted = '', given = ''] = process.argv.slice(2);
+const [name = '', wanted = ''] = process.argv.slice(2);
 const { target }: { target: Target<unknown> } = await import(join(import.meta.dirname, `targets/${name}.ts`));
 const count = Math.max(1, Math.round(Number(wanted) / (target.calls ?? 1)));
 let done = 0;
@@ -69,7 +70,7 @@ let done = 0;
   let first: Usage | undefined;
   for (let batch = 0; done < count; batch += 1) {
     const size = Math.min(BATCH, count - done);
-    await runBatch(target, opened, size, (Number(given) + batch) % 2 ** 31);
+    await runBatch(target, opened, size, (SEED + batch) % 2 ** 31);
     await opened.check();
     done += size;
     if (batch === WARM) first = await usageOf(opened.pid);

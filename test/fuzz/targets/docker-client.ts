@@ -2,7 +2,6 @@
 
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { exchange } from '../exchange.ts';
 import { requests } from '../http-messages.ts';
 import { RealService } from '../real-service.ts';
 import type { Target } from '../target.ts';
@@ -59,19 +58,12 @@ export const target: Target<Buffer> = {
     'container/creation/create-body.ts',
   ],
   inputs: requests(GRAMMAR),
-  async open() {
-    const real = await RealService.open();
-    const socket = join(real.service.apiSocket, '../docker.sock');
-    return {
-      pid: real.pid,
-      async take(input) {
-        const said = await exchange(connect(socket), input);
+  open: () =>
+    RealService.open({
+      dial: ({ apiSocket }) => connect(join(apiSocket, '../docker.sock')),
+      judge: (said) => {
         if (said !== '' && !said.startsWith('HTTP/1.')) throw new Error(`not HTTP: ${said.slice(0, 200)}`);
         if (said.startsWith('HTTP/1.1 503')) throw new Error('Docker was lost');
-        real.forget();
       },
-      check: () => real.check(),
-      [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
-    };
-  },
+    }),
 };

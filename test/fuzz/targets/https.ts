@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { SECRET } from '../../support/secrets.ts';
-import { checkAnswers, exchange } from '../exchange.ts';
+import { checkAnswers } from '../exchange.ts';
 import { requests } from '../http-messages.ts';
 import { OPERATOR_TOKEN, RealService } from '../real-service.ts';
 import type { Target } from '../target.ts';
@@ -57,18 +57,13 @@ export const target: Target<Buffer> = {
     'parsing/json.ts',
   ],
   inputs: requests(GRAMMAR),
-  async open() {
-    const real = await RealService.open();
-    return {
-      pid: real.pid,
-      async take(input) {
-        const socket = connect({ host: '127.0.0.1', port: real.service.port, rejectUnauthorized: false });
+  open: () =>
+    RealService.open({
+      judge: checkAnswers,
+      dial: async ({ port }) => {
+        const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
         await once(socket, 'secureConnect');
-        checkAnswers(await exchange(socket, input));
-        real.forget();
+        return socket;
       },
-      check: () => real.check(),
-      [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
-    };
-  },
+    }),
 };

@@ -1,7 +1,7 @@
 /** The operator's API of a real service, as root reaches it on its unix socket. */
 
 import { connect } from 'node:net';
-import { checkAnswers, exchange } from '../exchange.ts';
+import { checkAnswers } from '../exchange.ts';
 import { requests } from '../http-messages.ts';
 import { RealService } from '../real-service.ts';
 import type { Target } from '../target.ts';
@@ -67,16 +67,5 @@ export const target: Target<Buffer> = {
     'docker-engine/image-reference.ts',
   ],
   inputs: requests(GRAMMAR),
-  async open() {
-    const real = await RealService.open();
-    return {
-      pid: real.pid,
-      async take(input) {
-        checkAnswers(await exchange(connect(real.service.apiSocket), input));
-        real.forget();
-      },
-      check: () => real.check(),
-      [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
-    };
-  },
+  open: () => RealService.open({ judge: checkAnswers, dial: ({ apiSocket }) => connect(apiSocket) }),
 };
