@@ -1,6 +1,5 @@
 /** A program that uses a terminal over the WebSocket of a service's unix socket. */
 
-import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -11,8 +10,7 @@ export class TerminalClient implements Disposable {
   /** The text messages, and the number of printed bytes. */
   readonly told: Record<string, unknown>[] = [];
   bytes = 0;
-  /** The end of the output. */
-  printed = Buffer.alloc(0);
+  #tail: Buffer[] = [];
   #more = Promise.withResolvers<void>();
 
   private constructor(socket: WebSocket) {
@@ -36,7 +34,14 @@ export class TerminalClient implements Disposable {
 
   #print(data: Buffer): void {
     this.bytes += data.length;
-    this.printed = Buffer.concat([this.printed, data]).subarray(-100_000);
+    this.#tail.push(data);
+    // Joined now and then, so that much output costs little.
+    if (this.#tail.length > 100) this.#tail = [this.printed];
+  }
+
+  /** The end of the output. */
+  get printed(): Buffer {
+    return Buffer.concat(this.#tail).subarray(-100_000);
   }
 
   #wake(): void {
@@ -56,14 +61,17 @@ export class TerminalClient implements Disposable {
     this.socket.send(Buffer.from(text));
   }
 
+  /** Waits as long as something arrives at least once a minute. */
   async until(seen: () => boolean): Promise<void> {
-    const late = AbortSignal.timeout(60_000);
-    while (!seen()) {
-      await Promise.race([this.#more.promise, once(late, 'abort')]);
-      assert.ok(
-        !late.aborted,
-        `not seen in ${this.printed.toString().slice(-2000)}, ${JSON.stringify(this.told)}`,
-      );
+    const silence = Promise.withResolvers<never>();
+    const timer = setTimeout(() => silence.reject(new Error('nothing has arrived for a minute')), 60_000);
+    try {
+      for (; !seen(); timer.refresh()) await Promise.race([this.#more.promise, silence.promise]);
+    } catch (error) {
+      const end = `${this.printed.toString().slice(-2000)}, ${JSON.stringify(this.told)}`;
+      throw new Error(`not seen in ${end}`, { cause: error });
+    } finally {
+      clearTimeout(timer);
     }
   }
 
