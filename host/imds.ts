@@ -20,13 +20,13 @@ export interface Item {
 }
 
 export class Imds {
+  readonly endpoint: URL;
   readonly #http: Pick<HttpClient, 'ask'>;
-  readonly #endpoint: URL;
   #token: Promise<string> | undefined;
 
   constructor(http: Pick<HttpClient, 'ask'>, endpoint: URL) {
     this.#http = http;
-    this.#endpoint = endpoint;
+    this.endpoint = endpoint;
   }
 
   /**
@@ -58,7 +58,7 @@ export class Imds {
   }
 
   #ask(path: string, question: Omit<Question, 'milliseconds'>): Promise<Answer> {
-    return this.#http.ask(new URL(`/latest/${path}`, this.#endpoint), {
+    return this.#http.ask(new URL(`/latest/${path}`, this.endpoint), {
       ...question,
       milliseconds: QUESTION,
     });

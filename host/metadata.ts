@@ -6,8 +6,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import type { HttpClient } from '../outgoing/http-client.ts';
-import { Imds } from './imds.ts';
+import type { Imds } from './imds.ts';
 
 export interface HostFacts {
   readonly amiId: string;
@@ -80,15 +79,14 @@ export function describeThisMachine(): HostFacts {
  * @param signal aborts earlier
  * @throws {ServiceError} `metadata.unavailable`
  */
-export async function askEc2(http: HttpClient, endpoint: URL, signal: AbortSignal): Promise<HostFacts> {
-  const imds = new Imds(http, endpoint);
+export async function askEc2(imds: Imds, signal: AbortSignal): Promise<HostFacts> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await askOnce(imds, signal);
     } catch (error) {
       signal.throwIfAborted();
       const milliseconds = PAUSES[attempt];
-      const parameters = { endpoint: endpoint.origin, why: messageOf(error) };
+      const parameters = { endpoint: imds.endpoint.origin, why: messageOf(error) };
       if (!milliseconds) throw new ServiceError('metadata.unavailable', parameters, { cause: error });
       await pause(milliseconds, undefined, { signal });
     }

@@ -70,6 +70,7 @@ export class Reporting {
   readonly #http = new HttpClient();
   readonly metadata = new Metadata(() => this.#findFacts());
   readonly #closing = new AbortController();
+  #imds: Promise<Imds | undefined> | undefined;
   #tags: Tags = {};
   #identity: Identity = {};
   #keep: (identity: Identity) => void = () => {};
@@ -281,15 +282,17 @@ export class Reporting {
     return facts;
   }
 
-  /** undefined if there is no metadata. */
-  async imds(): Promise<Imds | undefined> {
-    const endpoint = await metadataEndpoint(this.#settings);
-    return endpoint && new Imds(this.#http, endpoint);
+  /** One client for all who ask, so that they share its session token. @returns undefined if there is no metadata */
+  imds(): Promise<Imds | undefined> {
+    this.#imds ??= metadataEndpoint(this.#settings).then(
+      (endpoint) => endpoint && new Imds(this.#http, endpoint),
+    );
+    return this.#imds;
   }
 
   async #askFacts(): Promise<HostFacts> {
-    const endpoint = await metadataEndpoint(this.#settings);
-    return endpoint ? await askEc2(this.#http, endpoint, this.#closing.signal) : describeThisMachine();
+    const imds = await this.imds();
+    return imds ? await askEc2(imds, this.#closing.signal) : describeThisMachine();
   }
 
   #tag(tags: Tags): void {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { setImmediate as allElseHasRun } from 'node:timers/promises';
 import { ServiceError } from '../../errors/service-error.ts';
+import { Imds } from '../../host/imds.ts';
 import { askEc2, describeThisMachine, type HostFacts, isEc2, Metadata } from '../../host/metadata.ts';
 import { type Answer, HttpClient, type Question } from '../../outgoing/http-client.ts';
 import { Recorder, type Reply, type Request } from '../support/recorder.ts';
@@ -147,7 +148,8 @@ suite('requests to the metadata service', { concurrency: 4 }, () => {
       await http.close();
       await service.close();
     });
-    const ask = (signal = new AbortController().signal) => askEc2(http, new URL(service.url), signal);
+    const client = new Imds(http, new URL(service.url));
+    const ask = (signal = new AbortController().signal) => askEc2(client, signal);
     return { service, ask };
   }
 
