@@ -4,7 +4,8 @@
  */
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { goTo, openBrowser, type Visit, visit } from './browser.ts';
 import { NodeSite } from './node-site.ts';
@@ -126,6 +127,8 @@ export class ConsoleSite implements AsyncDisposable {
     await using _s3 = this.#s3;
     await this.browser.close();
     assert.equal(await this.service.stop(), 0, this.service.log());
+    // What an executable unpacked stays on a host, for its next start.
+    rmSync(join(this.root, 'var/lib/ecs-host-service/program'), { recursive: true, force: true });
     await this.host.finish();
   }
 }
