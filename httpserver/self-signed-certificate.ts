@@ -4,7 +4,7 @@
  * whole library for certificates.
  */
 
-import { generateKeyPair, randomBytes, sign } from 'node:crypto';
+import { generateKeyPair, randomBytes, sign, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { promisify } from 'node:util';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
@@ -72,7 +72,8 @@ export async function makeCertificate(names: readonly string[], notAfter: Date):
     signatureAlgorithm: signature,
     signatureValue: bytes(signed),
   });
-  return { cert: pem(AsnConvert.serialize(certificate)), key: privateKey };
+  const cert = new X509Certificate(Buffer.from(AsnConvert.serialize(certificate))).toString();
+  return { cert, key: privateKey };
 }
 
 function nameOf(value: string): Name {
@@ -109,12 +110,4 @@ function extension(extnID: string, value: object, critical = false): Extension {
 /** Its own bytes alone: a small Buffer shares its memory with others. */
 function bytes(buffer: Buffer): ArrayBuffer {
   return Uint8Array.from(buffer).buffer;
-}
-
-function pem(der: ArrayBuffer): string {
-  const lines =
-    Buffer.from(der)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? [];
-  return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
 }
