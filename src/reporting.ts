@@ -70,7 +70,7 @@ export class Reporting {
   readonly #http = new HttpClient();
   readonly metadata = new Metadata(() => this.#findFacts());
   readonly #closing = new AbortController();
-  #imds: Promise<Imds | undefined> | undefined;
+  #imds: Imds | undefined;
   #tags: Tags = {};
   #identity: Identity = {};
   #keep: (identity: Identity) => void = () => {};
@@ -84,12 +84,8 @@ export class Reporting {
     this.#outlets = outlets;
     this.#log = log;
     const { WEBSERVER_AUTH_SECRET, SENTRY_DSN, LOGZIO_SHIPPING_TOKEN, PASSWORD } = settings;
-    for (const [name, secret] of Object.entries({
-      WEBSERVER_AUTH_SECRET,
-      SENTRY_DSN,
-      LOGZIO_SHIPPING_TOKEN,
-      PASSWORD,
-    })) {
+    const secrets = { WEBSERVER_AUTH_SECRET, SENTRY_DSN, LOGZIO_SHIPPING_TOKEN, PASSWORD };
+    for (const [name, secret] of Object.entries(secrets)) {
       if (secret) outlets.secrets.set(name, secret.reveal());
     }
     const { username = '', password = '' } = SENTRY_DSN ? new URL(SENTRY_DSN.reveal()) : {};
@@ -283,10 +279,9 @@ export class Reporting {
   }
 
   /** One client for all who ask, so that they share its session token. @returns undefined if there is no metadata */
-  imds(): Promise<Imds | undefined> {
-    this.#imds ??= metadataEndpoint(this.#settings).then(
-      (endpoint) => endpoint && new Imds(this.#http, endpoint),
-    );
+  async imds(): Promise<Imds | undefined> {
+    const endpoint = await metadataEndpoint(this.#settings);
+    if (endpoint) this.#imds ??= new Imds(this.#http, endpoint);
     return this.#imds;
   }
 
