@@ -212,6 +212,8 @@ test('a crash before the host has identified itself is reported with the right h
 
 test('an error during the shutdown is reported, and the exit code is 1', async () => {
   const service = await start(LOCALDEV, 'throws-while-ending').ready();
+  // Without a registration there is no last heartbeat.
+  await world.webserver.request(beat('False'));
   assert.equal(await service.stop(), 1);
   const messages = world.events.map(({ event }) => event.message);
   assert.deepEqual(messages, ['an uncaught error while the service ends']);
