@@ -54,6 +54,11 @@ export interface ConnectionOptions {
   readonly handlerOf: (request: RequestHead) => Handler | undefined;
   /** Called when Docker is unreachable, before any client learns it. */
   readonly lost: () => Promise<void>;
+  /**
+   * Aborts when the connection must end as soon as no request is in progress. A connection without any request yet may
+   * still send one.
+   */
+  readonly finishing?: AbortSignal;
 }
 
 /** Serves a client whose connection was just accepted, until the client or Docker ends it. */
@@ -68,6 +73,8 @@ class Connection {
   #engine: Source | undefined;
   /** The target of the present request; empty until it is parsed. */
   #target = '';
+  /** Whether it has served a request and waits for the next one. */
+  #isIdle = false;
   /** Whether the body of the request is being read or was read. */
   #isRead = false;
   /** Whether Docker has the complete request. */
@@ -90,11 +97,17 @@ class Connection {
   }
 
   async serve(): Promise<void> {
+    const { finishing } = this.#options;
+    const finish = () => {
+      if (this.#isIdle && !this.#client.hasMore) this.#client.socket.destroy();
+    };
+    finishing?.addEventListener('abort', finish);
     try {
-      while (await this.#serveOne());
+      while ((await this.#serveOne()) && !finishing?.aborted) this.#isIdle = true;
     } catch (error) {
       await this.#fail(error);
     } finally {
+      finishing?.removeEventListener('abort', finish);
       this.#engine?.socket.destroy();
       this.#client.close();
     }
@@ -123,6 +136,7 @@ class Connection {
     this.#target = '';
     const bytes = await this.#client.head();
     if (!bytes) return false;
+    this.#isIdle = false;
     this.#isRead = false;
     this.#isSent = false;
     this.#isAnswering = false;

@@ -30,32 +30,44 @@ export interface DockerProxyOptions {
 }
 
 const NAME = 'docker-proxy';
+/** The time limit in milliseconds for requests in progress when the socket is handed over. Streams have no other end. */
+const LINGER = 1000;
 
 /** Serves until the lifetime ends. */
 export async function serveDocker(lifetime: Lifetime, options: DockerProxyOptions): Promise<void> {
   const { path, descriptors } = options;
   const clients = new Set<Socket>();
-  const close = async (server: Server) => {
+  const finishing = new AbortController();
+  /** @param linger milliseconds for requests in progress */
+  const close = async (server: Server, linger: number) => {
     const closed = once(server, 'close');
     server.close();
-    for (const client of clients) client.destroy();
+    finishing.abort();
+    const cut = setTimeout(() => {
+      for (const client of clients) client.destroy();
+    }, linger);
     await closed;
+    clearTimeout(cut);
   };
   await lifetime.acquire({
     kind: 'docker proxy',
     what: path,
-    take: () => listen(options, clients),
+    take: () => listen(options, clients, finishing.signal),
     release: async (server) => {
       descriptors.withdraw(NAME);
-      await close(server);
+      await close(server, 0);
       await rm(path, { force: true });
     },
-    leave: close,
+    leave: (server) => close(server, LINGER),
     seenGone: () => seenGone(path),
   });
 }
 
-async function listen(options: DockerProxyOptions, clients: Set<Socket>): Promise<Server> {
+async function listen(
+  options: DockerProxyOptions,
+  clients: Set<Socket>,
+  finishing: AbortSignal,
+): Promise<Server> {
   const { path, engine, calls, lost, descriptors, log } = options;
   const server = createServer({ allowHalfOpen: true }, (client) => {
     clients.add(client);
@@ -64,6 +76,7 @@ async function listen(options: DockerProxyOptions, clients: Set<Socket>): Promis
       socket: engine,
       handlerOf: (request) => calls.handlerOf(request) ?? eventsHandlerOf(engine, request),
       lost,
+      finishing,
     }).catch((error: unknown) => log.error({ error }, `a call to Docker failed: ${messageOf(error)}`));
   });
   const fd = descriptors.take(NAME);

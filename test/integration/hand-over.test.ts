@@ -2,10 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { pathsBelow } from '../../host/paths.ts';
 import { handOverFile } from '../../src/hand-over/state.ts';
 import { askTcp, claim, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
+import { Operator } from '../support/operator.ts';
 import { Receiver } from '../support/receiver.ts';
 import { hostTwo, KILLED, running, Site, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
@@ -46,6 +49,50 @@ test('upgrades in a row end no container, and the next service goes on where the
   assert.equal(cameTo.length, 2, 'no container came to a state again');
   const newer = await hostContainer(service);
   assert.ok(![unclaimed, claimed].includes(newer));
+  assert.equal(await service.stop(), 0);
+});
+
+/** @returns the status of an answer from Docker, through the service's socket */
+async function askDocker(socketPath: string): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  request({ socketPath, path: '/_ping', agent: false }, (response) => {
+    response
+      .resume()
+      .on('end', () => resolve(response.statusCode ?? 0))
+      .on('error', reject);
+  })
+    .on('error', reject)
+    .end();
+  return await promise;
+}
+
+/** Calls again and again, each time on a new connection, until `isOver`. @returns the number of answers */
+async function callUntil(isOver: () => boolean, call: () => Promise<number>): Promise<number> {
+  let answers = 0;
+  for (; !isOver(); answers++) assert.equal(await call(), 200);
+  return answers;
+}
+
+test('while a service hands its host over, every call on a new connection is answered', async () => {
+  const site = new Site(host);
+  const service = await host.start({ launcher: [], env: { ROOT: site.root } }).ready();
+  const { port } = await hostTwo(host, service);
+  const operator = new Operator(site.root);
+  let isOver = false;
+  const callers = [
+    () => operator.get('/v1/containers').then(({ status }) => status),
+    () => token(service, port).then(({ status }) => status),
+    () => askDocker(join(site.runDirectory, 'docker.sock')),
+  ].map((call) => callUntil(() => isOver, call));
+  const answered = Promise.all(callers);
+  for (let upgrades = 0; upgrades < 3; upgrades++) {
+    const from = service.lines.length;
+    service.child.kill('SIGUSR1');
+    await Promise.race([answered, service.message('took the host over', from)]);
+    await service.line(({ msg, step }) => msg === 'step done' && step === 'heartbeats', from);
+  }
+  isOver = true;
+  for (const answers of await answered) assert.ok(answers > 3);
   assert.equal(await service.stop(), 0);
 });
 

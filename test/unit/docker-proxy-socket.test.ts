@@ -12,7 +12,7 @@ import { exists } from '../../host/directories.ts';
 import { Descriptors } from '../../lifetime/descriptors.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
-import { dial, Peer, PING } from '../support/docker-proxy-peers.ts';
+import { dial, OK, Peer, PING } from '../support/docker-proxy-peers.ts';
 
 /** The proxy's socket, and a Docker that accepts connections and sends nothing by itself. */
 async function open(calls: Partial<HostedCalls> = { handlerOf: () => undefined }) {
@@ -83,6 +83,25 @@ suite('the socket of the proxy', { timeout: 20_000 }, () => {
     await engine.ended();
     await engine.refused();
     assert.deepEqual(proxy.lines, []);
+  });
+
+  test('finishes what has begun when it is left to the next service, and ends idle connections', async () => {
+    await using proxy = await open();
+    proxy.docker.on('connection', (socket) => {
+      const engine = new Peer(socket);
+      void engine.hear(PING).then(() => engine.say(OK));
+      socket.on('end', () => socket.end());
+    });
+    const [served, fresh, silent] = [await dial(proxy.path), await dial(proxy.path), await dial(proxy.path)];
+    served.say(PING);
+    await served.hear(OK);
+    const left = proxy.lifetime.leave(new Error('handed over'));
+    assert.equal(await served.ended(), OK);
+    fresh.say(PING);
+    assert.equal(await fresh.ended(), OK);
+    assert.equal(await silent.ended(), '', 'it has some time, and is cut then');
+    await left;
+    for (const peer of [served, fresh, silent]) peer.socket.destroy();
   });
 
   test('continues after a call that failed unexpectedly, and logs the failure', async () => {
