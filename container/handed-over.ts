@@ -88,6 +88,32 @@ export type HandedReceipt = Static<typeof HandedReceipt>;
 export type HandedUse = Static<typeof HandedUse>;
 export type HandedContainer = Static<typeof HandedContainer>;
 export type HandedKept = Static<typeof HandedKept>;
+export type HandedPools = Static<typeof HandedPools>;
+
+/** The pools of warm containers, and the containers that wait in them. */
+export const HandedPools = Type.Object({
+  pools: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      /** The body of the call that made it, or its part of the file of pools. It may contain secrets. */
+      asked: Type.Unknown(),
+      isPermanent: Type.Boolean(),
+      appImage: Type.String(),
+      /** The name of its image on this host, if it is known. */
+      image: Type.Optional(Type.String()),
+    }),
+  ),
+  warm: Type.Array(
+    Type.Object({
+      id: ContainerIdText,
+      pool: Type.String(),
+      shape: Type.String(),
+      /** The id of the image that it was made from. */
+      image: Type.String(),
+      since: Type.Number(),
+    }),
+  ),
+});
 
 /** All containers that a hand-over names. */
 export interface Handed {

@@ -47,6 +47,7 @@ export async function hostContainers(
   await beginRounds(root, { tracker, kept, settings, paths, metrics, log, takesNew });
   const pulls = new ImagePulls(docker, root, log);
   const images = new NeededImages({ docker, pulls, defaultRegistry: settings.DEFAULT_REGISTRY });
-  const warm = await keepPools(root, { tracker, kept, images, settings, takesNew, count: metrics.poolClaim });
+  const pools = { settings, takesNew, handed: handed?.pools, count: metrics.poolClaim };
+  const warm = await keepPools(root, { tracker, kept, images, ...pools });
   return { tracker, kept, watch, pulls, images, warm, claimedPorts: ports.claimed };
 }

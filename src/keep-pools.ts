@@ -1,6 +1,7 @@
-/** Keeps the pools of warm containers, first of all those in the file that POOL names. */
+/** Keeps the pools of warm containers: those in the file that POOL names, and those of the previous service. */
 
 import { open } from 'node:fs/promises';
+import type { HandedPools } from '../container/handed-over.ts';
 import { WarmPools, type WarmPoolsParts } from '../container/pool/warm-pools.ts';
 import type { NeededImages } from '../docker-engine/needed-images.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
@@ -15,6 +16,8 @@ export interface KeepPoolsOptions extends Pick<WarmPoolsParts, 'tracker' | 'kept
   readonly settings: Settings;
   /** Whether new containers are accepted. */
   readonly takesNew: boolean;
+  /** What the previous service has handed over. */
+  readonly handed: HandedPools | undefined;
 }
 
 const WRITABLE_BY_OTHERS = 0o022;
@@ -22,7 +25,7 @@ const WRITABLE_BY_OTHERS = 0o022;
 /** @throws {ServiceError} `start.pools` */
 export async function keepPools(
   root: Lifetime,
-  { images, settings: { POOL: file, ALLOWED_MOUNTS }, takesNew, ...parts }: KeepPoolsOptions,
+  { images, settings: { POOL: file, ALLOWED_MOUNTS }, takesNew, handed, ...parts }: KeepPoolsOptions,
 ): Promise<WarmPools> {
   const wanted = takesNew && file !== undefined ? await readPools(file) : [];
   const warm = new WarmPools(root, {
@@ -31,11 +34,26 @@ export async function keepPools(
   });
   for (const [name, pool] of wanted) {
     try {
-      warm.set(name, poolOf(pool, ALLOWED_MOUNTS, parts));
+      warm.set(name, poolOf(pool, ALLOWED_MOUNTS, parts, true));
     } catch (error) {
       throw unusable(file, `pool "${name}": ${messageOf(error)}`);
     }
   }
+  if (!handed) return warm;
+  for (const { name, asked, isPermanent } of handed.pools) {
+    if (isPermanent || wanted.some(([other]) => other === name)) continue;
+    try {
+      const why = misfit(NewPool, asked);
+      if (why !== undefined) throw new Error(why);
+      warm.set(name, poolOf(asked as NewPool, ALLOWED_MOUNTS, parts));
+    } catch (error) {
+      parts.tracker.host.log.error(
+        { pool: name, error },
+        `a pool of the previous service cannot be kept: ${messageOf(error)}`,
+      );
+    }
+  }
+  warm.restore(handed);
   return warm;
 }
 

@@ -2,6 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import { HostedDocker } from '../container/hosted-docker.ts';
+import type { WarmPools } from '../container/pool/warm-pools.ts';
 import { Receipts } from '../container/receipts.ts';
 import { reachDocker } from '../docker-engine/engine-start.ts';
 import type { EcsAgent } from '../ecs-agent-bridge/agent/ecs-agent.ts';
@@ -59,6 +60,8 @@ export class Service {
   docker: HostedDocker | undefined;
   /** What must be ended; undefined until the last step of the start. */
   hosting: Hosted | undefined;
+  /** undefined until containers are hosted. */
+  warm: WarmPools | undefined;
   /** undefined if user configs are not kept. */
   userConfigs: UserConfigs | undefined;
   /** undefined if no feed is configured. */
@@ -239,6 +242,7 @@ export class Service {
         this.hosting = hosted;
       },
     });
+    this.warm = hosting.warm;
     this.draining.hosting();
     this.heeding.hosting(this.root, hosting.tracker);
     this.gate.open(hosting);

@@ -76,6 +76,15 @@ export class Book {
     return this.#entries.has(id);
   }
 
+  get entries(): readonly Entry[] {
+    return [...this.#entries.values()];
+  }
+
+  /** Adds a container that a previous service has kept ready. */
+  restore(entry: Entry): void {
+    this.#entries.set(entry.id, entry);
+  }
+
   get ids(): readonly ContainerId[] {
     return [...this.#entries.keys()];
   }

@@ -15,6 +15,10 @@ export interface PoolSpec {
   readonly pull: PullPolicy;
   /** What each container is made from. */
   readonly request: SpinUpRequest;
+  /** The body of the call that made it, or its part of the file of pools. */
+  readonly asked: unknown;
+  /** Whether it is in the file of pools, which decides about it at each start. */
+  readonly isPermanent: boolean;
 }
 
 /** Without the environment, which may contain secrets. */

@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../../errors/service-error.ts';
 import { type Memory, readMemory } from '../../host/memory.ts';
 import { backoff } from '../../lifetime/backoff.ts';
+import { monotonic } from '../../lifetime/monotonic.ts';
 import { poolsOf, roomIn } from '../capacity.ts';
 import { isOfHealth, MISSED } from '../events.ts';
 import type { ContainerId } from '../identity.ts';
@@ -122,7 +123,7 @@ export class Refill {
     const { book, tracker } = this.#parts;
     const memory = await readMemory();
     await this.#lookAtImages();
-    const now = performance.now();
+    const now = monotonic();
     const { end, make } = book.steps({
       now,
       isOpen: tracker.isOpen && !signal.aborted,
@@ -163,7 +164,7 @@ export class Refill {
       const made = spinUp(tracker, kept, request, find, pool);
       const { id, dockerId } = await tracker.lifetime.track('making a container of a pool', made);
       const found = dockerId && (await tracker.host.docker.inspect(dockerId));
-      book.made({ id, image: found?.image ?? '', since: performance.now() });
+      book.made({ id, image: found?.image ?? '', since: monotonic() });
       own.failures = 0;
       own.lastError = undefined;
       // It may have ended or been assigned before the book knew it.
@@ -171,7 +172,7 @@ export class Refill {
     } catch (error) {
       book.failed();
       own.lastError = messageOf(error);
-      own.notBefore = performance.now() + backoff(own.failures++, PAUSE);
+      own.notBefore = monotonic() + backoff(own.failures++, PAUSE);
       if (!signal.aborted) this.#log.warn({ pool, why: own.lastError }, 'could not fill a pool');
     }
   }
@@ -204,7 +205,7 @@ export class Refill {
 
   /** Until the next attempt may be made, or the next container is too old. */
   #untilNextPass(): number {
-    const now = performance.now();
+    const now = monotonic();
     const due = [
       ...this.#parts.book.due,
       ...[...this.#parts.pools.values()].map(({ notBefore }) => notBefore),

@@ -11,8 +11,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { ServiceError } from '../../errors/service-error.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import type { HostedContainer } from '../container.ts';
+import type { HandedPools } from '../handed-over.ts';
 import type { SpinUpRequest } from '../spin-up.ts';
-import { Book } from './book.ts';
+import { Book, type Entry } from './book.ts';
 import { watchImages } from './image-watch.ts';
 import type { Found, PoolSpec, PoolView } from './pool-spec.ts';
 import { type Kept, Refill, type RefillParts } from './refill.ts';
@@ -79,6 +80,29 @@ export class WarmPools {
     this.#book.delete(name);
     this.#refill.wake();
     return view;
+  }
+
+  /** What the next service needs to go on. */
+  get handed(): HandedPools {
+    const pools = [...this.#pools].map(([name, { spec, image }]) => ({
+      name,
+      asked: spec.asked,
+      isPermanent: spec.isPermanent,
+      appImage: spec.request.appImage,
+      ...(image !== undefined && { image }),
+    }));
+    return { pools, warm: [...this.#book.entries] };
+  }
+
+  /** Takes over the containers of the previous service. Those whose pool is gone, or has changed, are ended. */
+  restore({ pools, warm }: HandedPools): void {
+    for (const { name, appImage, image } of pools) {
+      const known = this.#pools.get(name);
+      if (known && image !== undefined && known.spec.request.appImage === appImage) known.image ??= image;
+    }
+    for (const entry of warm as Entry[])
+      if (this.#parts.tracker.byId(entry.id)?.view.state === 'running') this.#book.restore(entry);
+    if (warm.length > 0) this.#begin();
   }
 
   list(): PoolView[] {

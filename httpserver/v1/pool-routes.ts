@@ -29,7 +29,7 @@ export function addPoolRoutes(
   routes.add('PUT', '/pools/:name', {
     summary: 'Make a pool, or change it',
     description:
-      'The service fills the pool in the background. A change of `size`, `maxAge` or `pull` keeps its containers; any other change replaces them. The pool stays until you remove it or the service ends; for a permanent one use the setting POOL.',
+      'The service fills the pool in the background. A change of `size`, `maxAge` or `pull` keeps its containers; any other change replaces them. The pool stays until you remove it or the service stops; an upgrade keeps it. For a permanent pool, use the setting POOL.',
     params: ByPool,
     body: NewPool,
     answer: Pool,
@@ -48,11 +48,15 @@ export function addPoolRoutes(
 
 /** @throws {ServiceError} as the creation of such a container */
 export function poolOf(
-  { size, maxAge = MAX_AGE, ...body }: NewPool,
+  asked: NewPool,
   allowed: readonly string[],
   hosted: Hosted,
+  isPermanent = false,
 ): PoolSpec {
+  const { size, maxAge = MAX_AGE, ...body } = asked;
   return {
+    asked,
+    isPermanent,
     size,
     maxAge,
     pull: body.pull ?? 'missing',

@@ -35,7 +35,7 @@ const WHY = 'the service hands its host over';
 
 export type HandingOver = Pick<
   Service,
-  'callers' | 'draining' | 'hosting' | 'isStarted' | 'passing' | 'paths'
+  'callers' | 'draining' | 'hosting' | 'warm' | 'isStarted' | 'passing' | 'paths'
 > &
   Pick<Ended, 'root' | 'starting' | 'gate' | 'agent' | 'userConfigs' | 'presence' | 'reporting' | 'log'>;
 
@@ -154,7 +154,7 @@ async function endTheOthers({ hosting, log }: HandingOver): Promise<void> {
   await Promise.allSettled([...ends, ...terminals.map(({ end }) => end())]);
 }
 
-async function writeDown({ hosting, passing, draining, paths }: HandingOver): Promise<void> {
+async function writeDown({ hosting, warm, passing, draining, paths }: HandingOver): Promise<void> {
   const { tracker, kept } = hosting as NonNullable<HandingOver['hosting']>;
   await writeHandOver(paths, {
     from: { pid: process.pid, version: VERSION },
@@ -162,6 +162,7 @@ async function writeDown({ hosting, passing, draining, paths }: HandingOver): Pr
     isDraining: draining.isFinal,
     containers: tracker.list().flatMap(({ handed }) => handed ?? []),
     kept: [...kept.ended],
+    ...(warm && { pools: warm.handed }),
     events: { ...tracker.host.events.handed, kept: [...tracker.host.events.handed.kept] },
     requests: await passing.requests.handed(),
   });

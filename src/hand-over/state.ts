@@ -9,7 +9,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
-import { HandedContainer, HandedKept } from '../../container/handed-over.ts';
+import { HandedContainer, HandedKept, HandedPools } from '../../container/handed-over.ts';
 import { isSystemError, messageOf, ServiceError } from '../../errors/service-error.ts';
 import { writeFileAtomically } from '../../host/atomic-file.ts';
 import type { Paths } from '../../host/paths.ts';
@@ -29,6 +29,7 @@ export const HandOver = Type.Object({
   isDraining: Type.Boolean(),
   containers: Type.Array(HandedContainer),
   kept: Type.Array(HandedKept),
+  pools: Type.Optional(HandedPools),
   events: Type.Object({
     service: Type.String({ pattern: '^[0-9a-f]{8}$' }),
     told: Type.Integer({ minimum: 0 }),

@@ -187,3 +187,32 @@ test('warm containers are counted apart, give way when room is short, and are th
     writeFileSync(PORT_RANGE, range);
   }
 });
+
+test('a hand-over keeps pools and their warm containers, but not a pool that has left the file of pools', async () => {
+  using directory = mkdtempDisposableSync('/tmp/pools-');
+  const POOL = join(directory.path, 'pools.json');
+  writeFileSync(POOL, JSON.stringify({ written: { ...MINIMAL, size: 1, environment: { A: 'b' } } }));
+  const root = host.newRoot();
+  const service = await host.start({ launcher: [], env: { ROOT: root, POOL } }).ready();
+  const operator = new Operator(root);
+  await setPool(operator, { size: 2 });
+  const ready = await filled(operator, 2);
+  await until('the other pool is full', async () => {
+    return (await operator.get('/v1/pools/written')).body.ready === 1;
+  });
+  writeFileSync(POOL, '{}');
+  const from = service.lines.length;
+  service.child.kill('SIGUSR1');
+  await service.message('took the host over', from);
+  await service.line(({ msg, step }) => msg === 'step done' && step === 'heartbeats', from);
+  assert.deepEqual(await filled(operator, 2), ready);
+  const taken = await create(operator, { startValues: forUser('one') });
+  assert.deepEqual([taken.id, taken.warm], [ready[0], { pool: 'demo' }]);
+  assert.equal((await operator.get('/v1/pools/written')).status, 404);
+  await operator.ask('DELETE', '/v1/pools/demo');
+  await until('only the taken one is left', async () => {
+    const { containers } = (await operator.get('/v1/containers')).body;
+    return containers.length === 1;
+  });
+  assert.equal(await service.stop(), 0, service.log());
+});

@@ -151,7 +151,14 @@ test('users who come at once get different warm containers, and the next one a r
     findImage: async (image) => image,
     count: () => {},
   });
-  pools.set('demo', { size: 2, maxAge: 60, pull: 'missing', request: REQUEST });
+  pools.set('demo', {
+    size: 2,
+    maxAge: 60,
+    pull: 'missing',
+    asked: undefined,
+    isPermanent: false,
+    request: REQUEST,
+  });
   const isFull = () => pools.named('demo').ready === 2;
   for (let i = 0; i < 1000 && !isFull(); i++) await turn(5);
   const values = { dpi: null, containerArn: '', clientAppAuthSecret: 'a secret' };
