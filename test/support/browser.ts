@@ -8,7 +8,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const CHROMIUM = '/usr/bin/chromium';
 /** The time limit for anything that a person waits for, in milliseconds. */
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 export interface Visit extends AsyncDisposable {
   readonly page: Page;
