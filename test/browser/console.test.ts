@@ -31,7 +31,7 @@ before(async () => {
 after(() => site[Symbol.asyncDispose]());
 afterEach(() => site.leavePages());
 
-test('a wrong token is refused with what to do, and the right one lets in', async () => {
+test('a wrong token is refused with an error that says what to do, and the right one signs in', async () => {
   const page = (await site.visit()).page;
   await page.getByLabel('Token').fill('wrong');
   await page.getByRole('button', { name: 'Sign in' }).click();
@@ -50,7 +50,7 @@ test('a wrong token is refused with what to do, and the right one lets in', asyn
   assert.ok(!JSON.stringify(cookie).includes(OPERATOR));
 });
 
-test('a session of the console counts for its own pages only, and ends when it is signed out', async () => {
+test("a session of the console is valid only for the console's own pages, and ends at sign-out", async () => {
   const { origin, port } = site;
   const proof = { origin, 'x-ecs-host-service-console': '1' };
   const ask = (method: string, path: string, headers: Record<string, string>, body?: unknown) =>
@@ -79,7 +79,7 @@ test('a session of the console counts for its own pages only, and ends when it i
   assert.equal((await ask('GET', '/v1/host', { cookie })).status, 401);
 });
 
-test('the console’s files come with a strict policy, and nothing of them is loaded from elsewhere', async () => {
+test('the console’s files have a strict content security policy and load nothing from elsewhere', async () => {
   const one = await site.visit();
   const asked: string[] = [];
   one.page.on('request', (request) => asked.push(new URL(request.url()).origin));
@@ -95,7 +95,7 @@ test('the console’s files come with a strict policy, and nothing of them is lo
   assert.equal((await call({ port: site.port, method: 'GET', path: '/console/none.js' })).status, 404);
 });
 
-test('a viewer looks and is offered nothing that acts', async () => {
+test('a viewer can look at everything and is offered no actions', async () => {
   const id = await containerOn(site.root);
   const page = await site.signedIn(`#/containers/${id}`, VIEWER);
   await page.getByRole('heading', { name: `Container ${id.slice(0, 12)}` }).waitFor();
@@ -150,7 +150,7 @@ test('a person makes a container, works in its terminal, watches it end, and rea
   await assertAccessible(page);
 });
 
-test('the overview shows the last hour, what has ended, what waits for S3, the agent, and what to do next', async () => {
+test('the overview shows the last hour, ended containers, saves that wait for S3, the agent, and what to do next', async () => {
   const page = await site.signedIn();
   await page.getByRole('img', { name: /^Containers: \d/ }).waitFor();
   await page.getByRole('img', { name: /^Processors: \d+ %/ }).waitFor();
@@ -167,7 +167,7 @@ test('the overview shows the last hour, what has ended, what waits for S3, the a
   await assertAccessible(page);
 });
 
-test('the page of a container shows its limits and what it uses, and restores an earlier version of a user’s files', async () => {
+test('the page of a container shows its limits and its usage, and restores an earlier version of a user’s files', async () => {
   const furnished = async () => {
     const dockerId = await hostContainer(site.service);
     const id = await site.host.containerIdOf(dockerId);
@@ -204,7 +204,7 @@ test('the page of a container shows its limits and what it uses, and restores an
   await site.goneOf(id);
 });
 
-test('a terminal is watched and taken over by others, copies and pastes, is searched, and opens links only when asked', async () => {
+test('people watch and take over a terminal, copy, paste and search in it, and confirm before a link opens', async () => {
   const id = await containerOn(site.root);
   const one = await site.visit();
   const page = await site.signIn(one.page);
@@ -250,7 +250,7 @@ test('a terminal is watched and taken over by others, copies and pastes, is sear
   await site.goneOf(id);
 });
 
-test('nodes are shown with their plan, their output and their history, and are locked and restarted', async () => {
+test("the nodes' pages show their plan, output and history, and lock and restart them", async () => {
   const image = site.registry.addScript('web', RUNS);
   const web = { name: 'web', image, update: { healthyAfter: 0.5 } };
   site.nodes.write([web]);
@@ -282,7 +282,7 @@ test('nodes are shown with their plan, their output and their history, and are l
   await assertAccessible(page);
 });
 
-test('every page fits a narrow window, and keeps nobody out, in light colours', async () => {
+test('in light colours, every page fits a narrow window and is accessible', async () => {
   const id = await containerOn(site.root);
   const { page } = await site.visit('', 'light');
   await page.setViewportSize({ width: 360, height: 740 });
@@ -318,7 +318,7 @@ async function assertFits(page: Page): Promise<void> {
   await assertAccessible(page);
 }
 
-test('the table of containers filters, sorts, and is kept in the address', async () => {
+test('the table of containers filters and sorts, and the address keeps its settings', async () => {
   const [one, other] = [await containerOn(site.root), await containerOn(site.root)];
   const page = await site.signedIn('#/containers');
   await page.getByRole('row').nth(2).waitFor();
@@ -337,7 +337,7 @@ test('the table of containers filters, sorts, and is kept in the address', async
   await page.getByText('This host has no containers.').waitFor();
 });
 
-test('a connection that breaks is told, and the page and its terminal come back', async () => {
+test('a lost connection is shown, and the page and its terminal reconnect', async () => {
   const id = await containerOn(site.root);
   await using relay = await PortRelay.open(site.port);
   const page = await site.signedIn('', OPERATOR, `https://127.0.0.1:${relay.port}`);
@@ -355,7 +355,7 @@ test('a connection that breaks is told, and the page and its terminal come back'
   await site.goneOf(id);
 });
 
-test('nothing that a hostile container prints runs, in its terminal or its output', async () => {
+test('the console executes nothing that a hostile container prints, in a terminal or in its output', async () => {
   const markup = '<img src=x onerror="document.title=1"><script>alert(1)</script>';
   const sequences =
     '\\033]0;owned\\007\\033]52;c;b3duZWQ=\\007\\033]8;;javascript:alert(1)\\007link\\033]8;;\\007';
@@ -379,7 +379,7 @@ test('nothing that a hostile container prints runs, in its terminal or its outpu
   await site.goneOf(id);
 });
 
-test('events come as they happen, and a pause holds them', async () => {
+test('events appear as they happen, and a pause holds them back', async () => {
   const page = await site.signedIn('#/events');
   await page.getByText('Nothing has happened since').waitFor();
   const id = await containerOn(site.root);
@@ -395,7 +395,7 @@ test('events come as they happen, and a pause holds them', async () => {
   await assertAccessible(page);
 });
 
-test('whoever has signed in is out when the token is replaced', async () => {
+test('replacing the token ends every session of the console', async () => {
   const page = await site.signedIn();
   site.giveToken(NEXT_OPERATOR);
   await page.goto(`${site.origin}/console/#/containers/0000`);
@@ -403,7 +403,7 @@ test('whoever has signed in is out when the token is replaced', async () => {
   site.giveToken(OPERATOR);
 });
 
-test('root opens the console on this host by a one-time address, and nobody else gets in', async () => {
+test('root opens the console on this host with a one-time address that nobody else can use', async () => {
   const id = await containerOn(site.root);
   const words = [...NODE_FLAGS, PROGRAM, 'console'];
   const command = spawn(process.execPath, words, {
@@ -462,7 +462,7 @@ test('a host drains from the console after a confirmation', async () => {
   await site.goneOf(id);
 });
 
-test('the executable brings its own copy of the console', async () => {
+test('the executable contains its own copy of the console', async () => {
   await site.service.ended();
   await site.start(EXECUTABLE);
   const page = await site.signedIn('#/containers');

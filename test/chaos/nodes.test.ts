@@ -26,7 +26,7 @@ after(async () => {
 });
 afterEach(() => host.finish());
 
-test('whenever the service or Docker is killed, nodes come to rest as wanted, and nothing is left', async (t) => {
+test('whenever the service or Docker is killed, nodes settle in their wanted state, and nothing else is left', async (t) => {
   const chance = new Chance(SEED);
   t.diagnostic(`make chaos-nodes SEED=${SEED} repeats it`);
   const chaos = new NodeChaos(new NodeSite(host), registry);

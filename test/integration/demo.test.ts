@@ -78,7 +78,7 @@ test('the demo of the command line shows containers being created, listed, watch
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
 
-test('the demo of nodes shows an edit, a rollback, a restart of the service, and a stranger', async () => {
+test('the demo of nodes shows an edit, a rollback, a restart of the service, and an unmanaged container', async () => {
   const host = new TestHost();
   const program = join(import.meta.dirname, '../../scripts/demo-nodes.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });

@@ -79,7 +79,7 @@ test('on a full disk, a container is refused with what to do, and leaves nothing
     assert.equal(await service.stop(), 0);
   }));
 
-test('a container is refused, or not claimed, while its record cannot be written to the ledger', () =>
+test('while the ledger cannot be written, a new container is refused, and an existing one cannot be claimed', () =>
   withDisk('run', async (root, disk) => {
     const service = await host.start({ env: { ROOT: root } }).ready();
     const port = await host.hostPort(await hostContainer(service));

@@ -25,7 +25,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-test('upgrades in a row end no container, and the next service goes on where the last one was', async () => {
+test('several upgrades in a row end no container, and each service continues where the last one stopped', async () => {
   const site = new Site(host);
   const service = await host.start({ launcher: [], env: { ROOT: site.root } }).ready();
   const { unclaimed, claimed, port } = await hostTwo(host, service);
@@ -105,7 +105,7 @@ async function handedOver(site: Site) {
   return containers;
 }
 
-test('after a service has handed over, a start that fails changes nothing, and the next one takes over', async () => {
+test('after a hand-over, a start that fails changes nothing, and the next start takes over', async () => {
   const site = new Site(host);
   const { port } = await handedOver(site);
   const before = await running(host);
@@ -123,7 +123,7 @@ test('after a service has handed over, a start that fails changes nothing, and t
   assert.equal(await service.stop(), 0);
 });
 
-test('a stop after a service has handed over ends all containers, and a crash leaves those in use', async () => {
+test('after a hand-over, a stop ends all containers, and a crash keeps those in use', async () => {
   const site = new Site(host);
   await handedOver(site);
   await site.bury(STOPPED);

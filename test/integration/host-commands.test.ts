@@ -89,7 +89,7 @@ test('doctor names what the host and its settings lack, and what to do', async (
   for (const problem of problems) assert.match(text, problem);
 });
 
-test('on request, doctor checks the host alone and prints JSON', async () => {
+test('on request, doctor checks only the host, not the settings, and prints JSON', async () => {
   const { code, text } = await ask(host.newRoot(), 'doctor', '--host', '--json');
   const { findings, agent } = JSON.parse(text) as {
     findings: { check: string; grade: string; advice?: string }[];

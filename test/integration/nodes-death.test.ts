@@ -24,7 +24,7 @@ after(async () => {
 });
 afterEach(() => host.finish());
 
-test('a service that is killed at any step of a replacement is followed by one that completes it', async () => {
+test('if a service is killed at any step of a replacement, the next service completes it', async () => {
   const site = new NodeSite(host);
   const web = (round: number): NodeSpec => ({
     name: 'web',
@@ -56,7 +56,7 @@ test('a service that is killed at any step of a replacement is followed by one t
   await site.clear();
 });
 
-test('the commands about nodes list them, print their output and run programs in them', async () => {
+test('the nodes commands list nodes, print their output and run programs in them', async () => {
   const site = new NodeSite(host);
   site.write([{ name: 'web', image: registry.addScript('typed', RUNS), update: { healthyAfter: 0.2 } }]);
   const service = await site.start();

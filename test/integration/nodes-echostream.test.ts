@@ -91,7 +91,7 @@ async function waiting(QueueUrl: string): Promise<number> {
   return AttributeNames.reduce((sum, name) => sum + Number(Attributes[name]), 0);
 }
 
-test('a host keeps the nodes of a managed app, also without CloudWatch, and restarts those that a change concerns', async () => {
+test('a host runs the nodes of a managed app, even without CloudWatch, and restarts those that a change affects', async () => {
   const { env, queue } = await appWith(registry.addScript('echo', RUNS));
   const site = new NodeSite(host);
   const { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY } = KEY;

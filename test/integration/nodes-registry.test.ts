@@ -75,7 +75,7 @@ async function during(begin: () => void, end: () => void, why: RegExp, padding?:
   assert.deepEqual(await site.names(), ['web']);
 }
 
-test('while the registry refuses requests because there are too many, the old container runs on', async () => {
+test('while the registry refuses requests as too frequent, the old container keeps running', async () => {
   let refused = 0;
   const begin = () => {
     registry.fault = () => (++refused <= 3 ? 429 : undefined);
@@ -84,7 +84,7 @@ test('while the registry refuses requests because there are too many, the old co
   assert.ok(refused > 3);
 });
 
-test('when the credentials end in the middle of a pull, the pull is repeated with the new ones', async () => {
+test('if the credentials expire during a pull, the pull is retried with new ones', async () => {
   const renewed = { ...USER, password: `${REGISTRY_PASSWORD}-renewed` };
   const begin = () => {
     registry.fault = (path) => {
@@ -95,7 +95,7 @@ test('when the credentials end in the middle of a pull, the pull is repeated wit
   await during(begin, () => writeCredentials(renewed), /could not be pulled|shows no image/);
 });
 
-test('when the disk is full in the middle of a pull, the old container runs on until there is room', async () => {
+test('if the disk fills up during a pull, the old container keeps running until there is room', async () => {
   const resize = (size: string) => execFileSync('mount', ['-o', `remount,size=${size}`, '/var/lib/docker']);
   const begin = () => {
     const { blocks, bfree, bsize } = statfsSync('/var/lib/docker');

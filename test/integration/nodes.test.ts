@@ -29,7 +29,7 @@ afterEach(() => host.finish());
 /** Half a second is enough to see that a script does not exit at once. */
 const QUICK = { healthyAfter: 0.5 };
 
-test('a host of nodes alone brings them up as the file says, keeps them over a restart, and takes them down when the file does', async () => {
+test('a host without interactive containers starts the nodes in its file, keeps them during a restart of the service, and removes those that leave the file', async () => {
   const site = new NodeSite(host);
   mkdirSync('/run/test/shared', { recursive: true });
   const image = registry.addScript('whole', RUNS);
@@ -99,7 +99,7 @@ test('a host of nodes alone brings them up as the file says, keeps them over a r
   await site.clear();
 });
 
-test('an image that fails is rolled back with its reason, and what follows it is rolled out', async () => {
+test('an image whose container exits is rolled back with the reason, and a later good image is rolled out', async () => {
   const site = new NodeSite(host);
   const good = registry.addScript('good', RUNS);
   const bad = registry.addScript('bad', 'echo cannot read its config; exit 7');
@@ -134,7 +134,7 @@ test('an image that fails is rolled back with its reason, and what follows it is
   await site.clear();
 });
 
-test('a health check decides, and a node without fixed ports is served all the while', async () => {
+test('a failing health check rolls the node back, and a node without fixed ports runs without interruption', async () => {
   const site = new NodeSite(host);
   const good = registry.addScript('checked', RUNS, 'true');
   const sick = registry.addScript('sick', RUNS, 'echo out of order; false');
@@ -152,7 +152,7 @@ test('a health check decides, and a node without fixed ports is served all the w
   await site.clear();
 });
 
-test('strangers, also one of the same name and one from an image of a node, are left alone', async () => {
+test("containers that others made are left alone, even with a node's name or from a node's image", async () => {
   const site = new NodeSite(host);
   const image = registry.addScript('strange', RUNS);
   site.write([{ name: 'web', image, update: QUICK }]);
@@ -191,7 +191,7 @@ test('strangers, also one of the same name and one from an image of a node, are 
   await site.clear();
 });
 
-test('a file that cannot be used changes nothing, and its error says where it is wrong', async () => {
+test('an invalid file of nodes changes nothing, and the error says where it is wrong', async () => {
   const site = new NodeSite(host);
   const image = registry.addScript('kept', RUNS);
   site.write([{ name: 'web', image, update: QUICK }]);
@@ -213,7 +213,7 @@ test('a file that cannot be used changes nothing, and its error says where it is
   await site.clear();
 });
 
-test('of the images of a repository the last ones stay after a roll', async () => {
+test("after a rollout, only the latest images of the node's repository are kept", async () => {
   const site = new NodeSite(host);
   const images = [1, 2, 3, 4].map((number) =>
     registry.addScript('rolled', `${RUNS} # ${number}`, undefined, `v${number}`),
@@ -240,7 +240,7 @@ test('of the images of a repository the last ones stay after a roll', async () =
   await site.clear();
 });
 
-test('a node of a registry with a password starts once its credentials are in the file for them', async () => {
+test('a node from a registry with a password starts once the file of credentials has them', async () => {
   const user = { username: 'puller', password: REGISTRY_PASSWORD };
   await using locked = await Registry.open(user);
   const image = locked.addScript('secret', RUNS);
@@ -285,7 +285,7 @@ test('systemd and Prometheus are told how many nodes run', async () => {
   await site.clear();
 });
 
-test('updates wait for a lock, and a restart is carried out', async () => {
+test('a lock defers updates but no restart', async () => {
   const site = new NodeSite(host);
   const image = registry.addScript('locked', RUNS);
   site.write([{ name: 'web', image, update: QUICK }]);
@@ -314,7 +314,7 @@ test('updates wait for a lock, and a restart is carried out', async () => {
   await site.clear();
 });
 
-test('nodes outlive Docker, and a new container that Docker ended is not rejected', async () => {
+test('nodes run again after Docker was killed, and a new container that Docker ended is not rejected', async () => {
   const site = new NodeSite(host);
   const image = registry.addScript('outlives', RUNS);
   site.write([{ name: 'web', image, update: QUICK }]);

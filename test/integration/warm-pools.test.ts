@@ -64,7 +64,7 @@ async function create(operator: Operator, fields: object = {}) {
   return body;
 }
 
-test('each user gets a warm container of the pool, which is filled again and never gets one back', async () => {
+test('each user gets a warm container of the pool, and the pool is filled with new ones', async () => {
   using directory = mkdtempDisposableSync('/tmp/pools-');
   const POOL = join(directory.path, 'pools.json');
   const memory = 256 * 2 ** 20;
@@ -99,7 +99,7 @@ test('each user gets a warm container of the pool, which is filled again and nev
   assert.equal(await service.stop(), 0);
 });
 
-test('the answer says why a new container does not come from a pool, and start values alone wait for none', async () => {
+test('the answer says why a new container does not come from a pool, and a request without start values gets a new container', async () => {
   const { service, operator } = await start();
   const startValues = forUser('one');
   assert.equal((await create(operator, { startValues })).warm, undefined);
@@ -157,7 +157,7 @@ test('a warm container is replaced when its image changes, when it dies, and whe
   assert.equal(await service.stop(), 0);
 });
 
-test('warm containers are counted apart, give way when room is short, and are the first to go when the host drains', async () => {
+test('warm containers are counted separately, make room when it is short, and end first when the host drains', async () => {
   const range = readFileSync(PORT_RANGE, 'utf8');
   // Four ports are left for containers, which is enough for two.
   writeFileSync(PORT_RANGE, '1029 60999');

@@ -196,7 +196,7 @@ test('a start loads no package that only some hosts need', () => {
   assert.ok(loaded.size > 100);
 });
 
-test('a package that is loaded on demand is imported as a bundle gives it', () => {
+test('packages that are loaded on demand are imported in the form that a bundle provides', () => {
   // Of a CommonJS module, a bundle gives the default export alone. scripts/es-modules.ts takes the ES modules of these.
   const withNames = /^(@aws-sdk\/|ws$)/;
   for (const file of files) {

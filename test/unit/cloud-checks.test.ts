@@ -44,7 +44,7 @@ const IDENTITY = identity(
 const lines = (findings: readonly Finding[]) =>
   findings.map(({ grade, check, found }) => `${grade} ${check}: ${found}`);
 
-test('a right is proven when AWS finds nothing there, missing when AWS denies it, and otherwise not proven', async () => {
+test('a right counts as proven if AWS says "not found", as missing if AWS denies it, and otherwise as not proven', async () => {
   answers = {
     BatchGetImage: refusal('RepositoryNotFoundException'),
     GetDownloadUrlForLayer: refusal('AccessDeniedException'),
@@ -60,7 +60,7 @@ test('a right is proven when AWS finds nothing there, missing when AWS denies it
   ]);
 });
 
-test('the check of rights names only what does not exist, so that nothing is made, read or counted', async () => {
+test('the check of rights names only things that do not exist, so it makes, reads and pulls nothing', async () => {
   answers = {};
   aws.requests.length = 0;
   await findAwsRights([IMAGE], [NODE_LOGS, OWN_LOG]);
@@ -75,7 +75,7 @@ test('the check of rights names only what does not exist, so that nothing is mad
   assert.equal(asked('CreateLogGroup').length, 0);
 });
 
-test('public images need a token and its bearer, and unknown regions are named', async () => {
+test('the rights for public images include the bearer token, and log groups of unknown region are named', async () => {
   answers = { GetAuthorizationToken: refusal('AccessDeniedException') };
   const found = await findAwsRights(['public.ecr.aws/x/web'], [{ ...NODE_LOGS, region: undefined }]);
   assert.deepEqual(lines(found), [
@@ -84,7 +84,7 @@ test('public images need a token and its bearer, and unknown regions are named',
   ]);
 });
 
-test('the doctor says who this host is to AWS, or why it is nobody', async () => {
+test('the doctor shows the AWS identity of this host, or why it has none', async () => {
   answers = { GetCallerIdentity: IDENTITY };
   const settings = { NODES_FEED: 'echostream', LOG_GROUP_NAME: '/app', APPSYNC_ENDPOINT: aws.url } as const;
   const find = async () => lines(await findCloud(settings, { images: [], region: 'eu-west-1' }));
@@ -100,7 +100,7 @@ test('the doctor says who this host is to AWS, or why it is nobody', async () =>
   assert.ok(!refused.some((line) => line.includes('AWS rights')));
 });
 
-test('the doctor compares the clock of this host with the Date of an answer from the cloud', async () => {
+test("the doctor compares the host's clock with the Date of an answer from the cloud", async () => {
   const skew = async (seconds: number) => {
     const [finding] = await findSkew(new URL(aws.url), () => Date.now() + seconds * 1000);
     return [finding?.grade, finding?.found];
@@ -119,7 +119,7 @@ test('the doctor compares the clock of this host with the Date of an answer from
   assert.match(finding?.found ?? '', /^cannot be compared: /);
 });
 
-test('each registry of the nodes is asked once, and one that does not answer is an error', async () => {
+test('the doctor asks each registry of the nodes once, and reports one that does not answer as an error', async () => {
   const images = ['registry.example:1/web:1', 'registry.example:1/api:1', 'on-this-host:1', 'Not An Image'];
   const DOCKER_HOST = '/run/there-is-no-docker.sock';
   const found = await findCloud({ NODES_FEED: 'file', DOCKER_HOST }, { images });

@@ -71,7 +71,7 @@ function refusal(__type: string): Reply {
   return { status: 400, body: JSON.stringify({ __type, message: 'no' }) };
 }
 
-test('the log goes to a log stream of its own, and a log group that is missing is made', async () => {
+test('the log goes to its own log stream, and a missing log group is created', async () => {
   let isThere = false;
   await using place = await Place.open((call) => {
     if (call === 'CreateLogGroup') isThere = true;
@@ -95,7 +95,7 @@ test('the log goes to a log stream of its own, and a log group that is missing i
   assert.deepEqual(place.reports, []);
 });
 
-test('a log group that another host makes at the same moment is used', async () => {
+test('if another host creates the log group at the same moment, both use it', async () => {
   let isThere = false;
   await using place = await Place.open((call) => {
     if (call === 'CreateLogStream' && !isThere) return refusal('ResourceNotFoundException');
@@ -108,7 +108,7 @@ test('a log group that another host makes at the same moment is used', async () 
   assert.equal(place.puts.length, 1);
 });
 
-test('lines go to a new log stream when somebody has removed theirs', async () => {
+test('if the log stream was removed, lines go to a new one', async () => {
   let removals = 1;
   await using place = await Place.open((call) =>
     call === 'PutLogEvents' && removals-- > 0 ? refusal('ResourceNotFoundException') : undefined,
@@ -120,7 +120,7 @@ test('lines go to a new log stream when somebody has removed theirs', async () =
   assert.notEqual(before?.logStreamName, now?.logStreamName);
 });
 
-test('lines that CloudWatch does not take are counted', async () => {
+test('lines that CloudWatch does not accept are counted', async () => {
   const rejectedLogEventsInfo = { tooOldLogEventEndIndex: 1, tooNewLogEventStartIndex: 3 };
   await using place = await Place.open((call) =>
     call === 'PutLogEvents' ? { status: 200, body: JSON.stringify({ rejectedLogEventsInfo }) } : undefined,
@@ -135,7 +135,7 @@ test('lines that CloudWatch does not take are counted', async () => {
   assert.equal(await refusing.log.drain(LONG), 1);
 });
 
-test('lines of more than a day, such as those of an outage, go in several calls', async () => {
+test('lines that span more than a day, as after an outage, are sent in several calls', async () => {
   await using place = await Place.open(() => undefined);
   const now = Date.now();
   for (const days of [3, 2.5, 1, 0]) place.write(`${days} days ago`, now - days * DAY);
@@ -146,7 +146,7 @@ test('lines of more than a day, such as those of an outage, go in several calls'
   );
 });
 
-test('a CloudWatch that refuses this host is reported once, with its reason, and lines wait', async () => {
+test('if CloudWatch refuses this host, this is reported once with the reason, and lines wait', async () => {
   await using place = await Place.open(() => refusal('AccessDeniedException'));
   place.write('one');
   place.write('two');
@@ -156,7 +156,7 @@ test('a CloudWatch that refuses this host is reported once, with its reason, and
   ]);
 });
 
-test('without a region nothing is sent, and the report says what to set', async () => {
+test('if the region is unknown, no lines are sent to CloudWatch, and the error says what to set', async () => {
   await using place = await Place.open(
     () => undefined,
     () => Promise.reject(new Error('the region of this host is not known; set AWS_REGION')),

@@ -143,7 +143,7 @@ test('a container whose end arrives while Docker starts it is stopped before any
   assert.ok(docker.calls.indexOf('stop') > docker.calls.indexOf('start'), docker.calls.join(' '));
 });
 
-test('users who come at once get different warm containers, and the next one a reason', async (t) => {
+test('users who come at the same time get different warm containers, and one who comes too late gets the reason', async (t) => {
   const { lifetime, kept, tracker } = hostOf(t);
   const pools = new WarmPools(lifetime, {
     tracker,

@@ -59,7 +59,7 @@ test('all descriptors arrive in one message, in order, and work', async (t) => {
   assert.deepEqual(handOvers, [1]);
 });
 
-test('a socket that another process has opened goes on where it was', async (t) => {
+test('a socket that another process has opened continues where it was', async (t) => {
   const { socket, receive, files } = open(t);
   const file = openSync(files[0] as string, 'a');
   t.after(() => closeSync(file));

@@ -42,7 +42,7 @@ function newDirectory(t: TestContext): string {
   return directory;
 }
 
-suite('a restart is told from a stop', () => {
+suite('a restart is distinguished from a stop', () => {
   const line = (job: number, unit: string, type: string) => `  ${job} ${unit}  ${type}  running\n`;
 
   test('a queued restart of the unit is a restart, and everything else is a stop', () => {
@@ -55,20 +55,20 @@ suite('a restart is told from a stop', () => {
     assert.equal(isRestart(UNIT, 'No jobs running.\n'), false);
   });
 
-  test('a restart of Docker, which restarts the unit too, is a stop', () => {
+  test('if a restart of Docker restarts the unit too, it is a stop', () => {
     for (const type of ['restart', 'stop'])
       assert.equal(isRestart(UNIT, line(7, UNIT, 'restart') + line(8, 'docker.service', type)), false);
     assert.equal(isRestart(UNIT, line(7, UNIT, 'restart') + line(8, 'docker.service', 'start')), true);
   });
 
-  test('a process finds its unit in its control groups, and a process outside of units finds none', () => {
+  test('a process finds its unit in its control groups, and none if it runs outside a unit', () => {
     assert.equal(unitIn(`0::/system.slice/${UNIT}\n`), UNIT);
     assert.equal(unitIn(`0::/system.slice/${UNIT}/.control\n`), UNIT);
     assert.equal(unitIn(`12:pids:/user.slice\n1:name=systemd:/system.slice/${UNIT}\n`), UNIT);
     assert.equal(unitIn('0::/user.slice/user-0.slice/session-1.scope\n'), undefined);
   });
 
-  test('under the launcher, only its own signal is a restart, and its store has a size', async () => {
+  test("under the launcher, only the launcher's own signal is a restart, and its descriptor store is limited", async () => {
     const environment = { NOTIFY_SOCKET: '/x', RESTART_STATUS: '79', FDSTORE: '2' };
     const restarter = await findRestarter(environment, log);
     assert.equal(await restarter?.restarts('SIGPWR'), true);
@@ -101,7 +101,7 @@ suite('what waits for the next process', () => {
     assert.throws(() => new DescriptorStore({}).put(new Map([['one', 0]])), /nobody watches/);
   });
 
-  test('a process inherits only what is meant for it', () => {
+  test('a process inherits only descriptors that were passed to its own pid', () => {
     const inherited = (pid: number) =>
       new DescriptorStore({}).inherited({
         LISTEN_PID: String(pid),
@@ -118,7 +118,7 @@ suite('what waits for the next process', () => {
     assert.deepEqual([...inherited(process.ppid)], []);
   });
 
-  test('a descriptor is taken once, and the rest can be closed', () => {
+  test('each descriptor can be taken once, and the rest can be closed', () => {
     const descriptors = new Descriptors([
       ['one', 3],
       ['two', 4],
@@ -133,7 +133,7 @@ suite('what waits for the next process', () => {
     assert.deepEqual([...descriptors.offered], [['five', 7]]);
   });
 
-  test('the file is read as it was written, by root alone, and anything else is refused as a whole', async (t) => {
+  test('the hand-over file is read as it was written, only by root, and an invalid one is refused completely', async (t) => {
     const paths = { run: newDirectory(t) };
     assert.equal(await readHandOver(paths), undefined);
     await writeHandOver(paths, EMPTY);
@@ -144,7 +144,7 @@ suite('what waits for the next process', () => {
     }
   });
 
-  test('tokens, events and answered requests go on with the next service', async () => {
+  test('the next service continues with the tokens, events and answered requests', async () => {
     const offer = { userId: 'u', clientAppAuthSecret: 's', configEncryptionToken: 't', source: 'here' };
     const first = new Candidates();
     first.keep(offer);
@@ -170,7 +170,7 @@ suite('what waits for the next process', () => {
     );
   });
 
-  test('a receipt goes on with what the previous service had recorded', async (t) => {
+  test('a receipt continues with what the previous service recorded', async (t) => {
     const id = newContainerId();
     const purpose = { role: 'spin-up', appName: 'demo' } as const;
     const [before, after] = [1, 2].map(() => new Receipts(newDirectory(t), log)) as [Receipts, Receipts];
@@ -197,7 +197,7 @@ suite('what waits for the next process', () => {
     assert.equal(resources[1]?.allotted, new Date(1).toISOString());
   });
 
-  test('a container keeps its state and its age, and one that ends says from which state', () => {
+  test('a container keeps its state and its age, and an ending one remembers the state before', () => {
     const entered = monotonic() - 5000;
     const times = { began: new Date(1).toISOString(), since: new Date(2).toISOString(), entered };
     const course = new Course({ ...times, state: 'assigned' } as HandedContainer);
@@ -220,14 +220,14 @@ suite('after a process of the service has ended', () => {
     return { paths, verdict, isUnderWay: () => existsSync(handOverFile(paths)) };
   }
 
-  test('a hand-over goes on if the service handed over, and nothing of it is removed', async (t) => {
+  test('if the service handed over, the hand-over continues, and nothing of it is removed', async (t) => {
     const { verdict, isUnderWay } = await begin(t);
     const told = { SERVICE_RESULT: 'success', EXIT_CODE: 'exited', EXIT_STATUS: '79' };
     assert.equal(await verdict(told), 'goes on');
     assert.ok(isUnderWay());
   });
 
-  test('a stop during a hand-over is a stop, and a failure of the new service is a crash', async (t) => {
+  test('during a hand-over, a stop counts as a stop, and a failure of the new service as a crash', async (t) => {
     const { verdict, isUnderWay } = await begin(t);
     assert.equal(
       await verdict({ SERVICE_RESULT: 'success', EXIT_CODE: 'exited', EXIT_STATUS: '0' }),
@@ -242,7 +242,7 @@ suite('after a process of the service has ended', () => {
     assert.equal(await verdict({}), 'none');
   });
 
-  test('the previous executable is put back once, and the two can be exchanged', async (t) => {
+  test('the previous executable is restored once, and the two executables can be exchanged', async (t) => {
     const programs = programsIn(newDirectory(t));
     assert.equal(await putBack(programs), false);
     assert.equal(await exchange(programs), false);

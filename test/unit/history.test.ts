@@ -57,7 +57,7 @@ suite('the history of a host', () => {
     assert.equal(kept.view.samples, last);
   });
 
-  test('counts what ends by its cause, and what cannot be released', async (t) => {
+  test('counts ended containers by cause, and resources that cannot be released', async (t) => {
     const { kept, lifetime, pass } = await begun(t, undefined);
     for (const code of ['exited', 'exited', 'operator']) kept.ending(code);
     kept.notReleased();
@@ -75,7 +75,7 @@ suite('the history of a host', () => {
     await lifetime.end();
   });
 
-  test('goes on after a look at the host that failed', async (t) => {
+  test('continues after a failed measurement of the host', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     let looks = 0;
     const kept = new Kept({ containers: () => 0, spool: () => undefined, predecessorDied: () => false });
@@ -94,7 +94,7 @@ suite('the history of a host', () => {
   });
 });
 
-test('the time of processors is what the first line of the kernel says, without that of guests twice', async () => {
+test('CPU time is read from the first line of /proc/stat, and guest time is not counted twice', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'stat-'));
   const file = join(directory.path, 'stat');
   await writeFile(file, 'cpu  10 20 30 400 50 6 7 8 9 10\ncpu0 1 1 1 1 1 1 1 1 1 1\n');
@@ -104,7 +104,7 @@ test('the time of processors is what the first line of the kernel says, without 
 });
 
 suite('the doctor of a running service', () => {
-  test('runs once for all who ask together, and at most once a minute', async () => {
+  test('runs once for all concurrent callers, and at most once a minute', async () => {
     let [now, runs] = [0, 0];
     const first = Promise.withResolvers<void>();
     const run = async () => {

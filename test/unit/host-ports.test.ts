@@ -278,7 +278,7 @@ test('this host has ports for containers, and none of them is reserved', async (
   assert.notEqual(await ports.acquire(lifetime, 'tcp', 20_000), 20_000);
 });
 
-test('a fixed port of a managed node goes to no container, although the node does not run', async () => {
+test('no container gets a fixed port of a managed node, even while the node does not run', async () => {
   const ports = new HostPorts([20_000, 20_001], everyPortIsFree);
   ports.claimed.claim([{ protocol: 'tcp', port: 20_000 }]);
   await using lifetime = new Lifetime('test');

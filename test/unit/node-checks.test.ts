@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import type { Finding } from '../../src/doctor/host-checks.ts';
 import { concerning, findNodes } from '../../src/doctor/node-checks.ts';
 
-test('the doctor reads the file of nodes, and leaves out what a host of nodes alone does not need', async () => {
+test('the doctor checks the file of nodes, and skips checks that a host without interactive containers does not need', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'nodes-'));
   const NODES_FILE = join(directory.path, 'nodes.yaml');
   const find = () => findNodes({ NODES_FEED: 'file', NODES_FILE });

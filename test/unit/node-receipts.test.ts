@@ -42,7 +42,7 @@ function receiptsIn(directory: string, inspected: () => Promise<unknown>) {
   return new NodeReceipts({ docker: { call: inspected as never }, directory, log });
 }
 
-test('a removed container of a node leaves a receipt, in a file for root alone', async () => {
+test('a removed container of a node leaves a receipt that only root can read', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'receipts-'));
   const path = join(directory.path, 'receipts');
   const receipts = receiptsIn(path, async () => INSPECTED);
@@ -74,7 +74,7 @@ test('a removed container of a node leaves a receipt, in a file for root alone',
   assert.equal((await stat(join(path, name))).mode & 0o777, 0o600);
 });
 
-test('a container that never ran has no times of a run in its receipt', async () => {
+test('the receipt of a container that never ran has no start and end', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'receipts-'));
   const never = '0001-01-01T00:00:00Z';
   const State = { Running: false, StartedAt: never, FinishedAt: never, ExitCode: 0 };
@@ -85,14 +85,14 @@ test('a container that never ran has no times of a run in its receipt', async ()
   assert.deepEqual([receipt?.started, receipt?.ended, receipt?.exitCode], [undefined, undefined, undefined]);
 });
 
-test('a container of a node is removed although its receipt cannot be made or written', async () => {
+test("a node's container is removed even if its receipt cannot be written", async () => {
   const gone = receiptsIn('/proc/receipts', () => Promise.reject(new Error('no such container')));
   assert.deepEqual(await gone.around(async () => ({ exitCode: 1 }))(REMOVE, WORLD, SIGNAL), { exitCode: 1 });
   const unwritten = receiptsIn('/proc/receipts', async () => INSPECTED);
   assert.deepEqual(await unwritten.around(async () => ({}))(REMOVE, WORLD, SIGNAL), {});
 });
 
-test('a removal that fails leaves no receipt', async () => {
+test('a failed removal leaves no receipt', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'receipts-'));
   const receipts = receiptsIn(directory.path, async () => INSPECTED);
   const failing = receipts.around(() => Promise.reject(new Error('Docker is gone')));

@@ -39,7 +39,7 @@ const ANSWERS = {
   '/v1/nodes/lock': { locked: true },
 };
 
-test('nodes are listed with their states and causes, and with what is wrong with the feed', async () => {
+test('nodes list shows states and causes, the error of the feed, and a lock', async () => {
   const lines = (await nodes(api(ANSWERS), { name: 'nodes list' }, false)).split('\n');
   assert.match(lines[0] ?? '', /^NODE +STATE +FOR +DIGEST +IMAGE +CAUSE$/);
   assert.match(
@@ -53,13 +53,13 @@ test('nodes are listed with their states and causes, and with what is wrong with
   ]);
 });
 
-test('a list says when the service cannot see the containers', async () => {
+test('nodes list says when the service cannot see the containers', async () => {
   const answer = { feed: '/nodes.yaml', lookError: 'Docker does not answer', locked: false, nodes: [NODE] };
   const text = await nodes(api({ '/v1/nodes': answer }), { name: 'nodes list' }, false);
   assert.match(text, /^The states above may be old: Docker does not answer$/m);
 });
 
-test('a node is explained with its last lines, which a terminal does not obey, and with what is next for it', async () => {
+test("nodes explain shows a node's last lines, without control sequences, and its next steps", async () => {
   const text = await nodes(api(ANSWERS), { name: 'nodes explain', node: 'web' }, false);
   assert.match(text, /^rejected +2026-01-02T03:04:05.000Z: it exited with code 7$/m);
   assert.match(text, /^ {2}\| bad/m);
@@ -68,7 +68,7 @@ test('a node is explained with its last lines, which a terminal does not obey, a
   assert.doesNotMatch(text, /api/);
 });
 
-test('a plan is a table of steps, or says that nothing is to be done', async () => {
+test('nodes plan prints a table of steps, or says that there is nothing to do', async () => {
   const text = await nodes(api(ANSWERS), { name: 'nodes plan', file: undefined }, false);
   assert.match(text, /^STEP +NODE +DO +CAUSE\n1 +api +pull +it has no container\n2 +web +stop /);
   const none = await nodes(
@@ -79,7 +79,7 @@ test('a plan is a table of steps, or says that nothing is to be done', async () 
   assert.equal(none, 'Nothing is to be done.\n');
 });
 
-test('a dry run sends a file of nodes and prints the steps that it would lead to', async () => {
+test('nodes plan --dry-run sends a file of nodes and prints the steps that it would cause', async () => {
   const sent: unknown[] = [];
   const POST = async (path: string, { body }: { readonly body: object }) => {
     sent.push(path, body);
@@ -97,7 +97,7 @@ test('a dry run sends a file of nodes and prints the steps that it would lead to
   assert.equal((parseCommandLine(words) as { readonly file?: string }).file, file);
 });
 
-test('the receipts of a node are a table, the newest first', async () => {
+test('nodes receipts prints a table, the newest receipt first', async () => {
   const receipt = {
     node: 'web',
     container: 'c0ffee0123456789',
@@ -121,7 +121,7 @@ test('the receipts of a node are a table, the newest first', async () => {
   assert.match(await nodes(api({ [path]: { receipts: [] } }), asked, false), /^No container of this node/);
 });
 
-test('events of nodes are printed with their times and causes, and no terminal obeys them', async () => {
+test('nodes events prints events with their times and causes, without control sequences', async () => {
   const event = {
     id: 3,
     at: '2026-01-01T00:00:00.000Z',
@@ -136,7 +136,7 @@ test('events of nodes are printed with their times and causes, and no terminal o
   assert.deepEqual(JSON.parse(await nodes(events, { name: 'nodes events' }, true)), { events: [event] });
 });
 
-test('a restart and a lock of nodes say what comes of them', async () => {
+test('nodes restart, lock and unlock print what they did', async () => {
   const answers = api({ '/v1/nodes/{node}/restart': NODE, '/v1/nodes/lock': { locked: true } });
   const say = (asked: Parameters<typeof nodes>[1]) => nodes(answers, asked, false);
   assert.equal(
@@ -147,7 +147,7 @@ test('a restart and a lock of nodes say what comes of them', async () => {
   assert.equal(await say({ name: 'nodes unlock' }), 'Updates of managed nodes are allowed.\n');
 });
 
-test('the commands about nodes are understood', () => {
+test('the nodes commands are parsed', () => {
   const where = { where: { host: undefined, fingerprint: undefined }, isJson: false };
   const parsed = (words: string) => parseCommandLine(words.split(' '));
   assert.deepEqual(parsed('nodes list'), { name: 'nodes list', ...where });

@@ -14,7 +14,7 @@ const NODES = 200;
 /** Milliseconds of the processor. */
 const MOST = 30;
 
-test('a look at 200 nodes with nothing to do takes one call to Docker and 30 ms of a processor', async () => {
+test('a check of 200 nodes that need nothing takes one call to Docker and 30 ms of CPU time', async () => {
   const specs = Array.from(
     { length: NODES },
     (_, i): NodeSpec => ({

@@ -32,7 +32,7 @@ const MADE = {
   log: LOCAL_LOG,
 };
 
-test('a create body has the fields of its spec, and no more rights than Docker gives by default', () => {
+test("a node's create body has the fields of its spec, and no more rights than Docker's defaults", () => {
   const body = createBody(OWNER, {
     ...MADE,
     spec: {
@@ -129,7 +129,7 @@ class WithoutCloudWatch {
   }
 }
 
-test('a node whose log driver does not start is made again with its log on this host, and its next one without that', async () => {
+test("if a node's log driver does not start, its container is recreated with its log on this host, and its next container uses the driver again", async () => {
   const docker = new WithoutCloudWatch();
   const log = createLogger({ level: 'silent', stream: { write: () => {} } });
   const images = new NodeImages({
@@ -180,7 +180,7 @@ const imageOf = (Id: string, name = REPOSITORY, tags = [`${name}:${Id}`]) => ({
   RepoDigests: [`${name}@sha256:${Id}`],
 });
 
-test('of a repository the newest images stay, and all that some container is made from', () => {
+test('in each repository, the newest images are kept, and all images that a container uses', () => {
   const images = [imageOf('a'), imageOf('b'), imageOf('old'), imageOf('untagged', REPOSITORY, [])];
   const used = ['a', 'old', 'gone', 'b', 'untagged'].map((id) => `${REPOSITORY}@sha256:${id}`);
   const ids = (keep: number) =>
@@ -190,7 +190,7 @@ test('of a repository the newest images stay, and all that some container is mad
   assert.deepEqual(ids(10), []);
 });
 
-test('an image that no node was made from is not removed', () => {
+test('an image that no node has used is not removed', () => {
   const images = [imageOf('theirs'), imageOf('ours'), imageOf('other', '127.0.0.1:5000/app2')];
   const used = [`${REPOSITORY}@sha256:ours`, '127.0.0.1:5000/app2@sha256:other'];
   const old = oldImages(images, { repository: REPOSITORY, keep: 0, used }, new Set());
@@ -200,7 +200,7 @@ test('an image that no node was made from is not removed', () => {
   );
 });
 
-test('which images nodes were made from is known after a restart', async () => {
+test('the list of images that nodes have used survives a restart', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'used-'));
   const path = join(directory.path, 'images.json');
   const log = createLogger({ level: 'silent', stream: { write: () => {} } });
@@ -235,7 +235,7 @@ test('an image of Docker Hub is found by the short name that Docker lists', asyn
   );
 });
 
-test('a container from before the app was renamed belongs to its node, and matches no spec', async () => {
+test('a container from before its app was renamed still belongs to its node, and matches no spec', async () => {
   const renamed = { ...OWNER, app: 'renamed' };
   const docker = { call: async () => [listed('web')], labelsOfImage: async () => ({}) };
   const { containers, strangers } = await new Looking(docker as never, renamed).look();
@@ -257,7 +257,7 @@ const listed = (name: string, changes: object = {}) => ({
   ...changes,
 });
 
-test('200 nodes are looked at in one call once their images are known', async () => {
+test('once their images are known, 200 nodes are checked with one call', async () => {
   const many = Array.from({ length: 200 }, (_, i) => {
     const node = `node-${i}`;
     return listed(node, { Labels: labelsOf(OWNER, { ...LABELLED, node }) });
@@ -269,7 +269,7 @@ test('200 nodes are looked at in one call once their images are known', async ()
   assert.deepEqual(calls, ['list_any', 'inspect_image', 'list_any']);
 });
 
-test('a container is one of ours by its labels and its name alike, and not by labels that its image gave it', async () => {
+test('a container belongs to a node only if its labels and its name agree, and the labels do not come from its image', async () => {
   const { looking: one } = looking(
     [
       listed('web'),
@@ -299,7 +299,7 @@ test('a container is one of ours by its labels and its name alike, and not by la
   ]);
 });
 
-test('an image without a valid name does not keep others from being looked up', async () => {
+test('an invalid image name does not prevent the lookup of other images', async () => {
   const log = createLogger({ level: 'silent', stream: { write: () => {} } });
   const docker = { call: async () => ({ Descriptor: { digest: 'sha256:1' } }) };
   const credentials = async () => undefined;
@@ -314,7 +314,7 @@ test('an image without a valid name does not keep others from being looked up', 
   assert.equal(await images.current('registry.example.com/web:1'), 'sha256:1');
 });
 
-test('a container is rejected although its log cannot be read', async () => {
+test('a container can be rejected even if its log cannot be read', async () => {
   const docker = {
     call: () => Promise.reject(new ServiceError('docker.failed', { what: 'logs', why: 'a broken file' })),
     inspect: async () => ({ running: false, exitCode: 3 }),
@@ -326,7 +326,7 @@ test('a container is rejected although its log cannot be read', async () => {
   assert.deepEqual(outcome, { exitCode: 3, lastLines: [] });
 });
 
-test('a pull that makes no progress for five minutes ends with an error, and one that makes some goes on', async (t) => {
+test('a pull without progress for five minutes ends with an error, and one with progress continues', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let tell = () => {};
   const pulls = {

@@ -63,7 +63,7 @@ const ROWS: readonly (readonly [string, object | undefined, object | undefined, 
 ];
 
 for (const [what, now, old, expected] of ROWS) {
-  test(`what is done when ${what}`, () => {
+  test(`the host does what is needed when ${what}`, () => {
     const change = {
       datetime: '',
       lastModified: { at: '', by: '' },
@@ -107,7 +107,7 @@ test('a node of EchoStream has the environment, labels, mounts and ports that it
   });
 });
 
-test('output goes to CloudWatch without holding a node up, to a stream of its own', () => {
+test("a node's output goes to its own log stream in CloudWatch, without blocking the node", () => {
   const { Type, Config } = awsLogs('/echostream/app', 'web', 'eu-west-1', new Date('2026-03-04T05:06:07Z'));
   assert.equal(Type, 'awslogs');
   assert.equal(Config['awslogs-group'], '/echostream/app/node/web');
@@ -190,7 +190,7 @@ class Place implements AsyncDisposable {
   }
 }
 
-test('a change is acknowledged once its effect is there, and audited', async () => {
+test('a change is acknowledged and audited once it has taken effect', async () => {
   await using place = await Place.open();
   const { world, wanted } = place;
   await eventually(() => wanted.length === 1);
@@ -219,7 +219,7 @@ test('a change is acknowledged once its effect is there, and audited', async () 
   assert.equal(wanted.length, 3, 'what concerns no node changes nothing');
 });
 
-test('a change whose effect fails comes again', async () => {
+test('a change that fails to take effect is received again', async () => {
   await using place = await Place.open();
   await eventually(() => place.wanted.length === 1);
   place.effect = Promise.reject(new Error('the service stops'));
@@ -231,7 +231,7 @@ test('a change whose effect fails comes again', async () => {
   await eventually(() => place.world.queue('changes').messages.length === 0);
 });
 
-test('when the app is removed its nodes are stopped, and nothing is powered off by itself', async () => {
+test('when the app is removed, its nodes are stopped, and by default the host is not powered off', async () => {
   await using place = await Place.open();
   await eventually(() => place.wanted.length === 1);
   place.world.app = null;
@@ -243,7 +243,7 @@ test('when the app is removed its nodes are stopped, and nothing is powered off 
   );
 });
 
-test('a removal of the app that EchoStream does not confirm stops nothing', async () => {
+test('if EchoStream still knows the app, a message about its removal stops nothing', async () => {
   await using place = await Place.open();
   await eventually(() => place.wanted.length === 1);
   place.change(null, app);
@@ -253,14 +253,14 @@ test('a removal of the app that EchoStream does not confirm stops nothing', asyn
   assert.equal(place.removed, 0);
 });
 
-test('while EchoStream does not answer nothing changes, and it is asked again', async () => {
+test('while EchoStream does not answer, nothing changes, and requests are retried', async () => {
   await using place = await Place.open();
   place.world.failures.api.push(400, 400, 400, 400);
   await eventually(() => place.wanted.length === 1);
   for (const failure of place.failures) assert.doesNotMatch(failure, /the password of the tests/);
 });
 
-test('a node of EchoStream that cannot be used holds back no other', async () => {
+test('an invalid node of EchoStream does not hold back other nodes', async () => {
   const { ports: _, ...bare } = NODE;
   const twice = { ...bare, name: 'twice' };
   const nodes = [
@@ -293,14 +293,14 @@ test('a node of EchoStream that cannot be used holds back no other', async () =>
   );
 });
 
-test('an answer of EchoStream that is no managed app changes nothing', async () => {
+test('an answer of EchoStream that is not a managed app changes nothing', async () => {
   await using place = await Place.open(undefined, {});
   await eventually(() => place.failures.length > 0);
   assert.match(String(place.failures[0]), /cannot be used: it must have required properties nodes, tenant/);
   assert.equal(place.wanted.length, 0);
 });
 
-test('a removal of the app while the service was down is noticed after the next start', async () => {
+test('if the app is removed while the service is down, the next service notices', async () => {
   await using place = await Place.open({ nodes: [NODE], tenant: TENANT, unusable: [] }, null);
   await eventually(() => place.failures.length > 0);
   assert.equal(place.wanted.length, 0, 'it may be a mistake of the moment');
@@ -313,7 +313,7 @@ test('a removal of the app while the service was down is noticed after the next 
   assert.equal(place.remembered, undefined, 'the next start does nothing of the kind again');
 });
 
-test('what EchoStream had for an app is remembered over a restart, but not for another app', async (t) => {
+test('the last answer of EchoStream for an app survives a restart, and is not used for another app', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'remembered-'));
   t.after(() => rm(directory, { recursive: true }));
   const log = createLogger({ level: 'silent', stream: { write: () => {} } });
@@ -327,7 +327,7 @@ test('what EchoStream had for an app is remembered over a restart, but not for a
   assert.equal(await at('one').read(), undefined);
 });
 
-test('changes that are repeated or out of order lead to what EchoStream has now', async () => {
+test('repeated or reordered changes lead to the current state in EchoStream', async () => {
   const web = (imageUri: string) => ({ ...NODE, managedNodeType: { name: 'http', imageUri } });
   await using place = await Place.open(undefined, { nodes: [web('app:1')], tenant: TENANT });
   const last = () => place.wanted.at(-1)?.nodes.map(({ name, image }) => [name, image]);
@@ -347,7 +347,7 @@ test('changes that are repeated or out of order lead to what EchoStream has now'
   ]);
 });
 
-test('a change that is lost is noticed at the next regular request', async () => {
+test('a lost change is noticed at the next regular request', async () => {
   await using place = await Place.open(undefined, APP, 100);
   await eventually(() => place.wanted.length === 1);
   place.world.app = { nodes: [], tenant: TENANT };

@@ -20,7 +20,7 @@ function stepsOf({ steps }: ModelDocker): string {
   return steps.map((step) => step.do).join(' ');
 }
 
-test('a new container that Docker refuses to start is rejected, and no other node of its type gets it', () => {
+test('a new container that Docker refuses to start is rejected, and no other node of its type gets its image', () => {
   const named = (name: string, image: string, hostPort: number): NodeSpec => ({
     name,
     image,
@@ -37,7 +37,7 @@ test('a new container that Docker refuses to start is rejected, and no other nod
   assert.equal(decide(docker.world, 'b')?.state, 'blocked');
 });
 
-test('an old container that Docker refuses to start does not keep its node from a new one', () => {
+test('an old container that Docker refuses to start does not prevent a new one', () => {
   const docker = modelOf([{ ...WEB, image: 'app:2' }]);
   docker.put(WEB, 'refuses', { state: 'exited' });
   docker.memory = new Map([['web', { failed: { step: 'pull', why: 'no answer', times: 1, next: 0 } }]]);
@@ -45,7 +45,7 @@ test('an old container that Docker refuses to start does not keep its node from 
   assert.equal(decide(docker.world, 'web')?.state, 'running');
 });
 
-test('a container that Docker cannot start after its crash is made again, and its spec is not rejected', () => {
+test('a container that Docker cannot start after a crash of Docker is recreated, and its spec is not rejected', () => {
   for (const rank of ['current', 'candidate'] as const) {
     const docker = modelOf([WEB]);
     const { id } = docker.put(WEB, 'healthy', { state: 'created', rank });
@@ -74,7 +74,7 @@ test('an image that somebody has removed is pulled again', () => {
   assert.equal(decide(after(404), 'web')?.step?.do, 'pull');
 });
 
-test('a node that was to be restarted and is stopped or started is not restarted too', () => {
+test('a node that is stopped or started anyway is not restarted as well', () => {
   const docker = modelOf([WEB]);
   docker.put(WEB, 'healthy', { state: 'exited' });
   docker.memory = new Map([['web', { isToRestart: true }]]);
@@ -82,13 +82,13 @@ test('a node that was to be restarted and is stopped or started is not restarted
   assert.equal(stepsOf(docker), 'start');
 });
 
-test('a port of the host is named once in a node', () => {
+test('a node cannot name the same host port twice', () => {
   const ports = [80, 81].map((containerPort) => ({ containerPort, hostPort: 8080 }));
   assert.match(String(whyUnusable({ ...WEB, ports })), /8080\/tcp comes twice/);
   assert.equal(whyUnusable({ ...WEB, ports: [...ports.slice(1), { containerPort: 80 }] }), undefined);
 });
 
-test('what an image was is forgotten once no node wants it', () => {
+test('the digest of an image is forgotten once no node wants the image', () => {
   const docker = modelOf([WEB]);
   docker.settle();
   const { digests, pulled } = wanting(docker.world, new Wanted(wantedOf([{ ...WEB, image: 'app:2' }])));

@@ -50,7 +50,7 @@ class Faults {
   };
 }
 
-test('nodes come to rest as wanted however often Docker is slow, refuses, or loses its answer', async () => {
+test('nodes settle in their wanted state, however often Docker is slow, refuses, or loses an answer', async () => {
   for (let seed = 0; seed < 40; seed++) {
     const faults = new Faults(seed);
     await using site = new ReconcilerSite(specs(0));
@@ -71,7 +71,7 @@ test('nodes come to rest as wanted however often Docker is slow, refuses, or los
   }
 });
 
-test('while Docker is gone for an hour it is looked at less and less often, and after that all is as before', async () => {
+test('while Docker is away for an hour, the service checks it less and less often, and nodes are unchanged afterwards', async () => {
   await using site = new ReconcilerSite(specs(0));
   await site.until('web', 'running');
   await site.reconciler.until(() => site.reconciler.isAtRest, AbortSignal.timeout(5_000));

@@ -67,7 +67,7 @@ test('a file whose aliases would fill the memory is refused', () => {
   assert.match(whyNot(levels.join('\n')), /alias/i);
 });
 
-test('the JSON Schema for editors is the one that the service checks against', () => {
+test('the JSON Schema for editors is the schema that the service itself uses', () => {
   const committed = JSON.parse(
     readFileSync(join(import.meta.dirname, '../../docs/nodes.schema.json'), 'utf8'),
   );
@@ -90,7 +90,7 @@ class Followed {
   }
 }
 
-test('a file of nodes is read again when it changes, and must be for root alone to write', async () => {
+test('a file of nodes is read again when it changes, and refused if others than root can write it', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'nodes-'));
   const path = join(directory.path, 'nodes.yaml');
   const write = async (text: string, mode = 0o644) => {

@@ -188,7 +188,7 @@ function happen(docker: ModelDocker, what: (typeof EVENTS)[number], edits: (read
   }
 }
 
-test('from whatever is there, whatever crashes or changes meanwhile, nodes come to rest as they are wanted', () => {
+test('from any state of Docker, and despite crashes and changes, nodes settle in their wanted state', () => {
   const property = fc.property(anyCase, (given) => {
     const docker = modelOf(given);
     const strangers = structuredClone(docker.strangers);
@@ -212,7 +212,7 @@ test('from whatever is there, whatever crashes or changes meanwhile, nodes come 
   fc.assert(property, { numRuns: 2000 });
 });
 
-test('with good images and nobody else there, every node runs from its own spec, or says who has its port', () => {
+test('if all images are good and no other container interferes, every node runs from its own spec, or names the holder of its port', () => {
   const property = fc.property(anyCase, (given) => {
     // Nobody but who has paused a container knows why.
     const containers = given.containers.filter(

@@ -31,7 +31,7 @@ function stepsOf({ steps }: ModelDocker): string {
   return steps.map((step) => step.do).join(' ');
 }
 
-test('a node that is new is pulled, created, started, checked and named', () => {
+test('a new node is pulled, created, started, checked, and then named', () => {
   const docker = modelOf([WEB]);
   assert.equal(
     plan(docker.world)
@@ -44,7 +44,7 @@ test('a node that is new is pulled, created, started, checked and named', () => 
   assert.equal(decide(docker.world, 'web')?.state, 'running');
 });
 
-test('a node that is to be restarted and is replaced anyway is not restarted too', () => {
+test('a node that is replaced anyway is not restarted as well', () => {
   const docker = modelOf([{ ...WEB, environment: { A: 'b' } }]);
   docker.put(WEB, 'healthy');
   docker.memory = new Map([['web', { isToRestart: true }]]);
@@ -52,7 +52,7 @@ test('a node that is to be restarted and is replaced anyway is not restarted too
   assert.equal(stepsOf(docker), 'pull create start keep stop remove promote');
 });
 
-test('of the nodes of a type one is replaced first, and the others follow when it was accepted', () => {
+test('one node of a type is replaced first, and the others follow once its container is accepted', () => {
   const named = (name: string, image: string): NodeSpec => ({ name, image, type: 'http' });
   const docker = modelOf(['c', 'a', 'b'].map((name) => named(name, 'app:2')));
   for (const name of ['a', 'b', 'c']) docker.put(named(name, 'app:1'), 'healthy');
@@ -63,7 +63,7 @@ test('of the nodes of a type one is replaced first, and the others follow when i
   for (const node of ['a', 'b', 'c']) assert.equal(decide(docker.world, node)?.state, 'running');
 });
 
-test('when the first node of a type is rejected with an image, the others do not get it', () => {
+test('if the first node of a type rejects an image, the others do not get it', () => {
   const named = (name: string, image: string): NodeSpec => ({ name, image, type: 'http' });
   const docker = modelOf([named('a', 'app:2'), named('b', 'app:2'), { ...WEB, image: 'app:2' }], 'exits');
   const old = ['a', 'b'].map((name) => docker.put(named(name, 'app:1'), 'healthy').id);
@@ -81,28 +81,28 @@ test('when the first node of a type is rejected with an image, the others do not
   assert.equal(decide(docker.world, 'b')?.state, 'running');
 });
 
-test('a container that is as wanted is left alone, also before any registry was asked', () => {
+test('a container that is as wanted is left alone, even before any registry was asked', () => {
   const docker = modelOf([WEB]);
   docker.put(WEB, 'runs');
   docker.settle();
   assert.deepEqual(docker.steps, []);
 });
 
-test('a node without a fixed port of the host runs on until its new container was accepted', () => {
+test('a node without a fixed host port keeps running until its new container is accepted', () => {
   const docker = modelOf([{ ...WEB, environment: { A: 'b' } }]);
   docker.put(WEB, 'healthy');
   docker.settle();
   assert.equal(stepsOf(docker), 'pull create start keep stop remove promote');
 });
 
-test('a node with a fixed port of the host stops once its new container is created, and before that starts', () => {
+test('a node with a fixed host port stops after its new container is created and before it starts', () => {
   const docker = modelOf([{ ...WITH_PORT, environment: { A: 'b' } }]);
   docker.put(WITH_PORT, 'healthy');
   docker.settle();
   assert.equal(stepsOf(docker), 'pull create stop start keep remove promote');
 });
 
-test('a tag that has moved is a reason to replace a container', () => {
+test('a container is replaced when its tag moves', () => {
   const docker = modelOf([WEB], 'runs');
   docker.put(WEB, 'healthy');
   docker.digests = new Map([['app:1', 'sha256:app:1-runs']]);
@@ -114,7 +114,7 @@ for (const [conduct, why] of [
   ['exits', 'it exited with code 3'],
   ['unhealthy', 'its health check failed'],
 ] as const) {
-  test(`the old container comes back when ${why}, and the new one is not tried again`, () => {
+  test(`the old container is restored when ${why}, and the new one is not retried`, () => {
     const docker = modelOf([{ ...WITH_PORT, image: 'app:2' }], conduct);
     const old = docker.put(WITH_PORT, 'healthy');
     docker.settle();
@@ -137,7 +137,7 @@ for (const [conduct, why] of [
   });
 }
 
-test('a rejected container that has no predecessor is tried again after five minutes', () => {
+test('a rejected container without a predecessor is retried after five minutes', () => {
   const docker = modelOf([WEB], 'exits');
   docker.settle();
   const { state, until = 0 } = decide(docker.world, 'web') ?? {};
@@ -146,7 +146,7 @@ test('a rejected container that has no predecessor is tried again after five min
   assert.equal(decide(docker.world, 'web')?.step?.do, 'create');
 });
 
-test('a new container that Docker itself has ended is started again and not rejected', () => {
+test('a new container that Docker itself ended is started again and not rejected', () => {
   const docker = modelOf([{ ...WEB, image: 'app:2' }], 'runs');
   docker.put(WEB, 'healthy');
   while (docker.steps.at(-1)?.do !== 'start') docker.round();
@@ -155,7 +155,7 @@ test('a new container that Docker itself has ended is started again and not reje
   assert.equal(stepsOf(docker), 'pull create start start keep stop remove promote');
 });
 
-test('a new container without a health check is accepted once it has run long enough', () => {
+test('a new container without a health check is accepted after it has run long enough', () => {
   const docker = modelOf([{ ...WEB, update: { healthyAfter: 30 } }], 'runs');
   while (docker.round());
   const { state, until = 0 } = decide(docker.world, 'web') ?? {};
@@ -163,7 +163,7 @@ test('a new container without a health check is accepted once it has run long en
   assert.ok(until - docker.now > 29_000 && until - docker.now <= 30_000, String(until - docker.now));
 });
 
-test('a stranger of the same name is left alone, and named in the error', () => {
+test("another container with the node's name is left alone, and the error names it", () => {
   const stranger = { id: 'x' as DockerId, name: 'web', ports: [] };
   const docker = modelOf([WEB], 'healthy', [stranger]);
   docker.settle();
@@ -173,7 +173,7 @@ test('a stranger of the same name is left alone, and named in the error', () => 
   assert.match(String(cause), /the name web belongs to a container that this service did not make/);
 });
 
-test('a port that a stranger or another node has is an error, and the old container keeps running', () => {
+test("if another container or node has the port, the node's error says so, and its old container keeps running", () => {
   const stranger = {
     id: 'x' as DockerId,
     name: 'nginx',
@@ -191,7 +191,7 @@ test('a port that a stranger or another node has is an error, and the old contai
   assert.match(String(decide(both.world, 'api')?.cause), /8080\/tcp is wanted by the node web too/);
 });
 
-test('nodes that exchange their fixed ports get them', () => {
+test('nodes can exchange their fixed ports', () => {
   const on = (name: string, hostPort: number): NodeSpec => ({
     name,
     image: 'app:1',
@@ -208,7 +208,7 @@ test('nodes that exchange their fixed ports get them', () => {
   for (const node of ['a', 'b', 'c']) assert.equal(decide(docker.world, node)?.state, 'running');
 });
 
-test('a stopped node is stopped and kept, and a node that is not wanted is removed', () => {
+test('the container of a stopped node is stopped and kept, and that of a node that is no longer wanted is removed', () => {
   const docker = modelOf([{ ...WEB, stopped: true }]);
   docker.put(WEB, 'healthy');
   docker.put({ ...WEB, name: 'gone' }, 'healthy');
@@ -222,7 +222,7 @@ test('a stopped node is stopped and kept, and a node that is not wanted is remov
   assert.equal(docker.steps.at(-1)?.do, 'start');
 });
 
-test('a lock defers updates, but neither a first start nor a restart', () => {
+test('a lock defers updates, but neither first starts nor restarts', () => {
   const docker = modelOf([
     { ...WEB, image: 'app:2' },
     { ...WEB, name: 'new' },
@@ -238,7 +238,7 @@ test('a lock defers updates, but neither a first start nor a restart', () => {
   assert.equal(decide(docker.world, 'web')?.cause, 'updates are deferred by a lock');
 });
 
-test('an update waits for its window, and a first start does not', () => {
+test('the update window defers updates, but no first start', () => {
   const docker = modelOf([
     { ...WEB, environment: { A: 'b' } },
     { ...WEB, name: 'new' },
@@ -258,7 +258,7 @@ test('an update waits for its window, and a first start does not', () => {
   );
 });
 
-test('the old container runs while the registry does not answer', () => {
+test('the old container keeps running while the registry does not answer', () => {
   const docker = modelOf([{ ...WEB, image: 'app:2' }]);
   docker.put(WEB, 'healthy', { state: 'exited' });
   const failed = { step: 'pull' as const, why: 'no answer', times: 1, next: docker.now + 60_000 };
@@ -269,13 +269,13 @@ test('the old container runs while the registry does not answer', () => {
   assert.deepEqual([state, cause, until], ['backoff', 'no answer', failed.next]);
 });
 
-test('the hash of a spec does not depend on its order, and not on how the node is run', () => {
+test('the hash of a spec depends neither on its order nor on how the node is run', () => {
   const one = hashOf({ ...WEB, environment: { A: '1', B: '2' }, stopped: true, update: { deadline: 5 } });
   assert.equal(one, hashOf({ environment: { B: '2', A: '1' }, image: 'app:1', name: 'web' }));
   assert.notEqual(one, hashOf({ ...WEB, environment: { A: '1', B: '3' } }));
 });
 
-test('a node whose spec has become unusable keeps its last spec and says why', () => {
+test('a node whose spec has become invalid keeps its last spec and says why', () => {
   const docker = modelOf([WEB]);
   docker.put(WEB, 'healthy');
   docker.unusable = new Map([['web', 'its spec cannot be used: no port']]);
@@ -287,7 +287,7 @@ test('a node whose spec has become unusable keeps its last spec and says why', (
   assert.equal([...docker.containers.values()][0]?.state, 'running');
 });
 
-test('a container whose node has an unusable spec is left alone by a service that knows no earlier one', () => {
+test("if a service has never seen a valid spec of a node, it leaves the node's container alone", () => {
   const docker = modelOf([{ ...WITH_PORT, name: 'other' }]);
   for (const state of ['running', 'exited']) {
     docker.put({ ...WITH_PORT, name: state }, 'healthy', { state });
@@ -304,7 +304,7 @@ test('a container whose node has an unusable spec is left alone by a service tha
   );
 });
 
-test('what a feed cannot say well keeps what it said before, and other nodes change', () => {
+test('an invalid node in a feed keeps its earlier spec, and other nodes change', () => {
   const nodeOf = (spec: NodeSpec) => ({ spec, hash: spec.image, plainHash: '' });
   const before = wantedFrom({ app: 'a', nodes: [WEB, { ...WEB, name: 'api' }] }, new Wanted(), nodeOf);
   const unusable = [
@@ -352,14 +352,14 @@ test('the work of a plan grows only in proportion to the number of nodes', () =>
   assert.ok(many < 11 * few, `${few} reads for 20 nodes, ${many} for 200`);
 });
 
-test('the hash of a spec cannot be computed without the key of the host', () => {
+test("the hash of a spec cannot be computed without the host's key", () => {
   const [one, other] = ['a', 'b'].map((key) => wantedNode(WEB, Buffer.alloc(32, key)));
   assert.notEqual(one?.hash, other?.hash);
   assert.equal(one?.plainHash, other?.plainHash);
   assert.notEqual(one?.hash, one?.plainHash);
 });
 
-test('a container whose label has a hash without a key is adopted, and its rejection stays', () => {
+test('a container labelled with an unkeyed hash is adopted, and its rejection remains', () => {
   const docker = modelOf([WEB]);
   docker.put(WEB, 'healthy', { hash: docker.wanted.get('web')?.plainHash ?? '' });
   docker.settle();
@@ -372,7 +372,7 @@ test('a container whose label has a hash without a key is adopted, and its rejec
   assert.equal(decide(docker.world, 'web')?.state, 'reverted');
 });
 
-test('the key of the host is made once, for root alone to read', async () => {
+test("the host's key is made once, and only root can read it", async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'key-'));
   const path = join(directory.path, 'spec-key');
   const key = await readSpecKey(path);

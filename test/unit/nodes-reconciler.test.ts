@@ -12,7 +12,7 @@ import { digestOf } from '../support/nodes-model.ts';
 import { ReconcilerSite, silentLog, turn } from '../support/reconciler-site.ts';
 
 const WEB: NodeSpec = { name: 'web', image: 'app:1' };
-test('nodes are brought up, and then only looked at every five minutes', async () => {
+test('nodes are started, and then checked only every five minutes', async () => {
   await using site = new ReconcilerSite([WEB, { ...WEB, name: 'api' }]);
   await site.until('web', 'running');
   await site.until('api', 'running');
@@ -24,7 +24,7 @@ test('nodes are brought up, and then only looked at every five minutes', async (
   assert.equal(site.docker.steps.length, steps);
 });
 
-test('a step that fails is repeated later and later, and holds up no other node', async () => {
+test('a failed step is retried with increasing delays, and delays no other node', async () => {
   const times: number[] = [];
   await using site = new ReconcilerSite([WEB, { ...WEB, name: 'bad', image: 'gone:1' }]);
   site.before = (step) => {
@@ -43,7 +43,7 @@ test('a step that fails is repeated later and later, and holds up no other node'
   await site.until('bad', 'running');
 });
 
-test('what was rejected is kept for the next service, with its exit code and last lines', async () => {
+test('a rejection is kept for the next service, with the exit code and the last lines', async () => {
   await using site = new ReconcilerSite([{ ...WEB, image: 'app:2' }], 'exits');
   site.docker.put(WEB, 'healthy');
   await site.until('web', 'reverted');
@@ -60,7 +60,7 @@ test('what was rejected is kept for the next service, with its exit code and las
   );
 });
 
-test('while Docker is gone nothing is lost, and it is looked at again', async () => {
+test('a change that arrives while Docker is away takes effect when Docker is back', async () => {
   await using site = new ReconcilerSite([WEB]);
   await site.until('web', 'running');
   site.isDockerGone = true;
@@ -74,7 +74,7 @@ test('while Docker is gone nothing is lost, and it is looked at again', async ()
   await site.reconciler.until(isReplaced, AbortSignal.timeout(5_000));
 });
 
-test('a tag that moves is noticed at the next full look', async () => {
+test('a moved tag is noticed at the next full check', async () => {
   await using site = new ReconcilerSite([WEB], 'runs');
   await site.until('web', 'running');
   site.docker.registry.set('app:1', 'healthy');
@@ -84,7 +84,7 @@ test('a tag that moves is noticed at the next full look', async () => {
   assert.equal(site.stateOf('web'), 'running');
 });
 
-test('a restart that is asked for is done once, and lets a rejected container be tried again', async () => {
+test('a requested restart is carried out once', async () => {
   await using site = new ReconcilerSite([WEB]);
   await site.until('web', 'running');
   site.reconciler.restart('web');
@@ -93,7 +93,7 @@ test('a restart that is asked for is done once, and lets a rejected container be
   assert.equal(restarts(), 1);
 });
 
-test('another spec is tried at once, whatever failed with the one before', async () => {
+test('a changed spec is tried at once, whatever failed with the previous one', async () => {
   await using site = new ReconcilerSite([{ ...WEB, image: 'gone:1' }]);
   const failing = Promise.withResolvers<void>();
   let times = 0;
@@ -111,7 +111,7 @@ test('another spec is tried at once, whatever failed with the one before', async
   await site.until('web', 'running');
 });
 
-test('only a person who restarts a node has a rejected container tried again', async () => {
+test('a rejected container is retried if a person requests the restart, and not if a feed does', async () => {
   await using site = new ReconcilerSite([{ ...WEB, image: 'app:2' }], 'exits');
   site.docker.put(WEB, 'healthy');
   await site.until('web', 'reverted');
@@ -121,7 +121,7 @@ test('only a person who restarts a node has a rejected container tried again', a
   assert.equal(site.reconciler.world.memory.get('web')?.rejected, undefined);
 });
 
-test('a step that is under way when the service ends is given up', async () => {
+test('the end of the service aborts the steps in progress', async () => {
   const site = new ReconcilerSite([WEB]);
   const { promise: begun, resolve } = Promise.withResolvers<void>();
   site.before = () => {
@@ -133,7 +133,7 @@ test('a step that is under way when the service ends is given up', async () => {
   assert.deepEqual(site.docker.steps, []);
 });
 
-test('a look at Docker that fails is told once, and so is the first that succeeds again', async () => {
+test('failing checks of Docker are reported once, and so is the first that succeeds again', async () => {
   const told: (string | undefined)[] = [];
   await using site = new ReconcilerSite([WEB], 'healthy', { tellLook: (why) => void told.push(why) });
   await site.until('web', 'running');
@@ -147,7 +147,7 @@ test('a look at Docker that fails is told once, and so is the first that succeed
   assert.deepEqual(told.slice(1), [undefined]);
 });
 
-test('a failure is forgotten once the node has reached its wanted state in another way', async () => {
+test('a failure is forgotten once the node has reached its wanted state', async () => {
   await using site = new ReconcilerSite([WEB]);
   await site.until('web', 'running');
   const [web] = site.docker.containers.values();
@@ -164,7 +164,7 @@ test('a failure is forgotten once the node has reached its wanted state in anoth
   assert.equal(site.reconciler.world.memory.get('web')?.failed, undefined);
 });
 
-test('a rejection that is written last is the one that stays, however long an earlier write takes', async () => {
+test('the latest rejection stays in the file, however long an earlier write takes', async () => {
   const written: string[] = [];
   const slow = Promise.withResolvers<void>();
   const file = new RejectedFile('/rejected.json', async (_, content) => {
@@ -202,7 +202,7 @@ class StoppingDocker {
   }
 }
 
-test('nodes are stopped side by side, one that does not stop holds back no other, and no step begins any more', async () => {
+test('all nodes are stopped concurrently, a node that does not stop delays no other, and no new step begins', async () => {
   await using site = new ReconcilerSite([WEB, { ...WEB, name: 'api' }, { ...WEB, name: 'stuck' }]);
   for (const node of ['web', 'api', 'stuck']) await site.until(node, 'running');
   await site.reconciler.until(() => site.reconciler.isAtRest, AbortSignal.timeout(5_000));
@@ -220,7 +220,7 @@ test('nodes are stopped side by side, one that does not stop holds back no other
   assert.equal(site.docker.steps.length, steps, 'they are not started again');
 });
 
-test('a container that a step under way starts during the stop is stopped too', async () => {
+test('a container that is started during the stop is stopped too', async () => {
   await using site = new ReconcilerSite([WEB]);
   const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
   const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
@@ -242,7 +242,7 @@ test('a container that a step under way starts during the stop is stopped too', 
   assert.deepEqual(docker.asked, ['web']);
 });
 
-test('an update is carried out when its window opens', async () => {
+test('a deferred update is carried out when the window opens', async () => {
   const window = { opensAt: (now: number) => (now < 100_000_000 ? 100_000_000 : undefined) };
   await using site = new ReconcilerSite([WEB], 'healthy', { window });
   await site.until('web', 'running');

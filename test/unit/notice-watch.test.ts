@@ -87,7 +87,7 @@ suite("the watch of EC2's notices", () => {
     ['scale-in', 'Warmed:Terminated', 'terminate'],
     ['maintenance', JSON.stringify([REBOOT]), 'system-reboot'],
   ] as const) {
-    test(`a notice of ${kind} (${what}) is reported once, although each look sees it, and so is its withdrawal`, async () => {
+    test(`a notice of ${kind} (${what}) is reported once, although each request returns it, and so is its withdrawal`, async () => {
       const bench = new Bench();
       assert.deepEqual(await bench.look(2), []);
       bench.items.set(kind, text);
@@ -107,7 +107,7 @@ suite("the watch of EC2's notices", () => {
     });
   }
 
-  test('a notice that is missing at one look only is not withdrawn', async () => {
+  test('a notice that is missing in a single request does not count as withdrawn', async () => {
     const bench = new Bench();
     for (let time = 0; time < 3; time += 1) {
       bench.items.set('spot', spotAt(BEGINNING + 120_000));
@@ -168,7 +168,7 @@ suite("the watch of EC2's notices", () => {
     );
   });
 
-  test('each maintenance event is a notice of its own, and one that is over or cancelled is none', async () => {
+  test('each maintenance event is a separate notice, unless it is over or cancelled', async () => {
     const bench = new Bench();
     const other = { ...REBOOT, EventId: 'instance-event-1', Code: 'instance-stop' };
     bench.items.set(
@@ -225,7 +225,7 @@ suite("the watch of EC2's notices", () => {
     });
   }
 
-  test('any metadata yield notices, or an error that says why not', () => {
+  test('any metadata result in notices, or in an error that says why not', () => {
     const kinds = fc.constantFrom(...(Object.keys(PATHS) as NoticeKind[]));
     const texts = fc.oneof(
       fc.string(),
@@ -261,7 +261,7 @@ suite("the watch of EC2's notices", () => {
     assert.equal(bench.watch.given.length, 1);
   });
 
-  test('the watch uses one session token, requests each kind once at a look, and ends with its signal', async (t) => {
+  test('the watch uses one session token, requests each kind of notice once per interval, and ends with its signal', async (t) => {
     const recorder = await Recorder.open({ reply: standIn({ [PATHS['scale-in']]: 'Terminated' }) });
     const http = new HttpClient();
     t.after(async () => {

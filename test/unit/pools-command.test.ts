@@ -41,7 +41,7 @@ function api(asked: unknown[] = []) {
 const print = (words: readonly string[], asked?: unknown[]) =>
   pools(api(asked), parseCommandLine(words) as unknown as PoolAsked, {}, false);
 
-test('pools are listed, changed and removed on the command line, and ps counts their containers apart', async () => {
+test('the command line lists, changes and removes pools, and ps counts their containers separately', async () => {
   const listed = await print(['pools', 'list']);
   assert.match(
     listed,
@@ -69,7 +69,7 @@ test('pools are listed, changed and removed on the command line, and ps counts t
   assert.equal(lines[4], 'The pool demo has 2 of them, which wait for users.');
 });
 
-test('a file of pools that cannot be used is refused with what to do', async (t) => {
+test('an invalid file of pools is refused with an error that says what to do', async (t) => {
   using directory = mkdtempDisposableSync('/tmp/pools-');
   const POOL_FILE = join(directory.path, 'pools.json');
   const lifetime = new Lifetime('test');

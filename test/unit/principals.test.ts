@@ -149,7 +149,7 @@ test('a viewer can watch a terminal, and can neither type in one nor open one', 
   }
 });
 
-test('a token that is also the viewers’ cannot change anything', async (t) => {
+test('a token that is both the operator’s and the viewers’ cannot change anything', async (t) => {
   const { app, giveViewers } = await open(t);
   const drain = async (token: string) =>
     (await app.inject({ method: 'PUT', url: '/v1/drain', headers: withToken(token) })).statusCode;

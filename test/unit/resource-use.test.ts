@@ -25,7 +25,7 @@ function useWith(memory: object, host: object) {
   return resourceUse({ call }, ID);
 }
 
-test('the use of a container stands beside its limits, and its cache is not counted as memory', async () => {
+test("a container's usage is listed with its limits, and page cache is not counted as memory", async () => {
   const host = { NanoCpus: 500_000_000, Memory: 4096, PidsLimit: 50 };
   for (const stats of [{ inactive_file: 100 }, { total_inactive_file: 100, inactive_file: 1 }])
     assert.deepEqual(await useWith({ usage: 1100, stats }, host), {
@@ -36,7 +36,7 @@ test('the use of a container stands beside its limits, and its cache is not coun
     });
 });
 
-test('a container without limits has none, and a quota of processor time is a limit', async () => {
+test('a container without limits has no limits in its usage, and a CPU quota counts as a limit', async () => {
   const none = await useWith({}, { NanoCpus: 0, Memory: 0, PidsLimit: -1, CpuQuota: 0 });
   assert.deepEqual([none.processor, none.memory, none.processes], [{ used: 1.5 }, { used: 0 }, { used: 4 }]);
   const quota = await useWith({}, { CpuQuota: 150_000, CpuPeriod: 100_000, PidsLimit: null });

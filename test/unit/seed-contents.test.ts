@@ -28,7 +28,7 @@ function problemWith(more: Partial<typeof NONE>): string {
   return typeof found === 'string' ? found : '';
 }
 
-test('the ISO has the settings, the file of nodes, the key, and each secret in a file of its own', () => {
+test('the ISO contains the settings, the file of nodes, the SSH key, and one file for each secret', () => {
   const key = 'ssh-ed25519 AAAA person\n';
   const found = gather({ settings, nodes, secrets: file('secrets', SECRETS), sshKey: file('key.pub', key) });
   assert.deepEqual(found, {
@@ -42,12 +42,12 @@ test('the ISO has the settings, the file of nodes, the key, and each secret in a
   });
 });
 
-test('a port that only the virtual machine itself reaches is not opened', () => {
+test('a port that listens only on loopback is not opened', () => {
   const found = gather({ ...NONE, nodes, settings: file('local', `${SETTINGS}LISTEN_ADDRESS=127.0.0.1\n`) });
   assert.ok(typeof found !== 'string' && !('port' in found.texts));
 });
 
-test('settings that would keep the service from starting are refused before the ISO is made', () => {
+test('settings that the service would refuse are refused before the ISO is made', () => {
   assert.match(problemWith({ settings: '' }), /SETTINGS must name a file/);
   assert.match(problemWith({ nodes: '' }), /INTERACTIVE: with off and without nodes/);
   assert.match(
@@ -58,7 +58,7 @@ test('settings that would keep the service from starting are refused before the 
   assert.match(problemWith({ nodes: file('bad.yaml', 'app: demo\nnodes: 1\n') }), /bad\.yaml/);
 });
 
-test('secrets are taken only from a file that is for its owner alone, and are never quoted', () => {
+test('secrets are read only from a file that only its owner can read, and are never quoted', () => {
   const secrets = file('open', SECRETS);
   chmodSync(secrets, 0o640);
   assert.match(problemWith({ secrets }), /others can read it/);
@@ -74,7 +74,7 @@ test('secrets are taken only from a file that is for its owner alone, and are ne
   assert.match(broken, /line 1 is not NAME=value$/);
 });
 
-test('a key that is private or none is refused', () => {
+test('a private SSH key, or a file that contains no public key, is refused', () => {
   const key = '-----BEGIN OPENSSH PRIVATE KEY-----\n';
   assert.match(problemWith({ sshKey: file('id', key) }), /this is a private key/);
   assert.match(problemWith({ sshKey: file('none', 'hello\n') }), /no public key/);

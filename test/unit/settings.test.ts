@@ -914,7 +914,7 @@ suite('the environment of child processes', () => {
   });
 });
 
-test('a host with nodes alone needs no webserver, and its webserver secret is random', () => {
+test('a host without interactive containers needs no webserver, and its webserver secret is random', () => {
   const given = { APP_ENV: 'production', INTERACTIVE: 'off', NODES_FEED: 'file', NODES_FILE: '/nodes.yaml' };
   const load = () => loadSettings({ ...given, USE_PROD_LOGGING: 'no' });
   const { WEBSERVER_AUTH_SECRET, WEBSERVER_URL, NODES_FILE, NODES_ON_STOP } = load();
@@ -923,7 +923,7 @@ test('a host with nodes alone needs no webserver, and its webserver secret is ra
   assert.notEqual(WEBSERVER_AUTH_SECRET.reveal(), load().WEBSERVER_AUTH_SECRET.reveal());
 });
 
-test('a host without anything to do, or with a feed but no file, does not start', () => {
+test('a host without interactive containers or nodes does not start, nor one with NODES_FEED=file and no file', () => {
   assert.deepEqual(problemsOf({ APP_ENV: 'production', INTERACTIVE: 'off' }), [
     'INTERACTIVE: with off and without nodes there is nothing to do; set NODES_FEED, or INTERACTIVE=on',
   ]);
@@ -952,7 +952,7 @@ test("EchoStream's nine variables have their own names, and are checked only if 
   assert.doesNotThrow(() => production(all));
 });
 
-test('an app of EchoStream cannot have the name of a network of Docker', () => {
+test("an EchoStream app cannot have the name of one of Docker's own networks", () => {
   const others = ECHOSTREAM.filter((name) => name !== 'APP');
   const all = Object.fromEntries(others.map((name) => [name, 'https://api.example/graphql']));
   for (const APP of ['bridge', 'host', 'none', 'default', 'ingress', 'docker_gwbridge'])
@@ -982,7 +982,7 @@ test("EchoStream's LOGGING_LEVEL is the level of the service's log, unless LOG_L
   assert.equal(loadSettings(others).LOG_LEVEL, 'info', 'others use such names too');
 });
 
-test("the log of EchoStream's hosts goes to its usual file below ROOT, and elsewhere to a file that is named", () => {
+test('on EchoStream hosts the log goes to its usual file below ROOT, and on other hosts to the configured file', () => {
   const fileOf = (given: object) => examineSettings({ APP_ENV: 'localdev', ...given }).settings.LOG_FILE;
   assert.equal(fileOf({}), undefined);
   assert.equal(fileOf({ LOG_FILE: '/var/log/app.log' }), '/var/log/app.log');

@@ -160,7 +160,7 @@ test('a file is uploaded while it still grows, and exists in S3 only once it is 
   }
 });
 
-test('nothing is stored of a file that is never completed', async (t) => {
+test('a file that is never completed leaves nothing in S3', async (t) => {
   const { s3, store, path } = await openStore(t);
   for (const length of [1, LARGE.length]) {
     writeFileSync(path, LARGE.subarray(0, length));

@@ -102,7 +102,7 @@ test('archives of an earlier service are uploaded in the order in which they wer
   assert.deepEqual([...store.names], [save('a', 2).version], 'a superfluous version is removed');
 });
 
-test('a save that its session did not start with is stored beside the current one', async (t) => {
+test('if the current save is not the one that the session started with, the new save is stored beside it', async (t) => {
   const { store, spoolOne, start, said } = await hostOf(t);
   await spoolOne(save('a', 1));
   await spoolOne(save('b', 2));
@@ -114,7 +114,7 @@ test('a save that its session did not start with is stored beside the current on
   ]);
 });
 
-test('a save aside never becomes current', async (t) => {
+test('a save that was set aside never becomes current', async (t) => {
   const { store, spoolOne, start, said } = await hostOf(t);
   await spoolOne(save('a', 1, { version: 'aside/20261130T100000Z-a-1.age' }));
   await start().idle();
@@ -124,7 +124,7 @@ test('a save aside never becomes current', async (t) => {
   ]);
 });
 
-test('an upload that fails is retried at once when somebody hurries it', async (t) => {
+test('a failed upload is retried at once when a caller hurries it', async (t) => {
   const { store, spoolOne, start, said } = await hostOf(t);
   await spoolOne(save('a', 1));
   store.before = () => {
@@ -140,7 +140,7 @@ test('an upload that fails is retried at once when somebody hurries it', async (
   assert.deepEqual(said('info'), ['stored a user config', 'uploads of user configs to S3 work again']);
 });
 
-test('what cannot be uploaded stays in the spool when the service ends', async (t) => {
+test('saves that cannot be uploaded stay in the spool when the service ends', async (t) => {
   const { spool, store, lines, spoolOne, start } = await hostOf(t);
   await spoolOne(save('a', 1));
   store.before = () => {
@@ -203,7 +203,7 @@ test('the first failure is a warning, the sixth an error, and the others are deb
   await uploads.finish(never);
 });
 
-test('a save that loses the race for the current one looks again', async (t) => {
+test('a save that loses the race for the current record reads it again', async (t) => {
   const { store, spoolOne, start } = await hostOf(t);
   await spoolOne(save('a', 2));
   let isFirst = true;
@@ -231,7 +231,7 @@ test('the removal of old versions may fail, which is a warning', async (t) => {
   assert.deepEqual(spool.list(), []);
 });
 
-test('an upload that does not end in time is given up when the service ends, and its archive stays', async (t) => {
+test('an upload that does not finish in time is aborted when the service ends, and its archive stays', async (t) => {
   const { spool, store, spoolOne, start, said } = await hostOf(t);
   const begun = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();

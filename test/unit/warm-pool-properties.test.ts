@@ -164,7 +164,7 @@ class Model {
   }
 }
 
-test('whatever happens, a warm container is taken at most once, fits whoever takes it, and never comes back', () => {
+test('whatever happens, a warm container is taken at most once, matches the request, and never returns to its pool', () => {
   fc.assert(
     fc.property(fc.array(anyEvent, { maxLength: 60 }), (events) => {
       const model = new Model();
@@ -173,7 +173,7 @@ test('whatever happens, a warm container is taken at most once, fits whoever tak
   );
 });
 
-test('whatever has happened, a pool is full of new containers of the current image once there is quiet and room', () => {
+test('whatever has happened, a pool fills up with new containers of the current image once nothing changes and there is room', () => {
   fc.assert(
     fc.property(fc.array(anyEvent, { maxLength: 60 }), (events) => {
       const model = new Model();
@@ -192,7 +192,7 @@ test('whatever has happened, a pool is full of new containers of the current ima
   );
 });
 
-test('a pool whose containers are equally old is never without them while they are replaced', () => {
+test('a pool whose containers are all equally old is never empty while they are replaced', () => {
   const model = new Model();
   model.happen({ do: 'set', pool: 'a', size: 3, shape: 'small' });
   model.settle();

@@ -13,7 +13,7 @@ const REQUEST = {
   ports: [{ container: '8080/tcp' }, { container: '53/udp' }],
 };
 
-test('two requests have the same shape if they differ only in order and in written defaults', () => {
+test('two requests have the same shape if they differ only in order and in explicit defaults', () => {
   const other = {
     ...REQUEST,
     environment: { B: '2', A: '1' },
@@ -25,7 +25,7 @@ test('two requests have the same shape if they differ only in order and in writt
   assert.deepEqual(differences(shapeOf(REQUEST), shapeOf(other)), []);
 });
 
-test('each part in which a request differs from a pool is named as the API names it', () => {
+test('the differences between a request and a pool are named as in the API', () => {
   const mount = { Type: 'bind', Source: '/srv', Target: '/srv' };
   for (const [name, change] of Object.entries({
     image: { appImage: 'other' },
@@ -49,7 +49,7 @@ test('each part in which a request differs from a pool is named as the API names
 
 const noneFree = () => new ServiceError('tty.none_free', { size: 1 });
 
-test('whoever lacks a resource gets one that the pools give up, and the error when they have none left', async () => {
+test('a caller that lacks a resource gets one that the pools give up, and an error if they have none left', async () => {
   const shortage = new Shortage();
   let [free, warm] = [0, 1];
   const take = async () => {
@@ -67,7 +67,7 @@ test('whoever lacks a resource gets one that the pools give up, and the error wh
   await assert.rejects(shortage.relieve(take), { code: 'tty.none_free' });
 });
 
-test('those who lack a resource at the same time share what is given up', async () => {
+test('callers that lack a resource at the same time share what the pools give up', async () => {
   const shortage = new Shortage();
   let [free, given] = [0, 0];
   shortage.answerWith(async () => {
@@ -82,7 +82,7 @@ test('those who lack a resource at the same time share what is given up', async 
   assert.deepEqual([free, given], [0, 1]);
 });
 
-test('an error that is no shortage costs the pools nothing', async () => {
+test('an error other than a shortage costs the pools no container', async () => {
   const shortage = new Shortage();
   shortage.answerWith(async () => assert.fail('a pool was asked'));
   const failing = shortage.relieve(async () => {

@@ -24,7 +24,7 @@ function containerOf(some: Partial<Container>): Container {
   };
 }
 
-test('each address leads to one page, and an unknown one says so', () => {
+test('each address leads to one page, and an unknown address leads to the page "Nothing here"', () => {
   assert.equal(routeOf('').page, 'overview');
   assert.equal(routeOf('#/').page, 'overview');
   assert.equal(routeOf('#/events').page, 'events');
@@ -51,7 +51,7 @@ test('each address leads to one page, and an unknown one says so', () => {
     assert.equal(routeOf(wrong).page, 'unknown', wrong);
 });
 
-test('a filter finds a container by all of its words, anywhere', () => {
+test('a filter matches containers that contain all of its words, in any field', () => {
   const one = containerOf({ app: 'browsers/chrome', port: 32262 });
   for (const words of ['', 'chrome', 'CHROME 32262', ID.slice(0, 12)])
     assert.ok(isFitting(one, '', words), words);
@@ -59,7 +59,7 @@ test('a filter finds a container by all of its words, anywhere', () => {
   assert.ok(!isFitting(one, 'ready', ''));
 });
 
-test('containers are sorted by a column, both ways, and by their ids among equals', () => {
+test('containers are sorted by a column in either direction, and equal ones by their ids', () => {
   const all = ['b', 'a', 'c'].map((id, i) => containerOf({ id, port: i === 2 ? 1 : 2 }));
   const ids = (isDown: boolean) => sorted(all, 'port', isDown).map(({ id }) => id);
   assert.deepEqual(
@@ -83,12 +83,12 @@ test('a thousand containers are filtered and sorted', () => {
   assert.deepEqual([found.length, found[0]?.port], [1000, 1]);
 });
 
-test('an environment is read line by line, and a line that is none is named', () => {
+test('the environment form is parsed line by line, and the error quotes a line that is not NAME=VALUE', () => {
   assert.deepEqual(environmentIn('A=1\n\nB=x=y\nC=\n'), { A: '1', B: 'x=y', C: '' });
   assert.throws(() => environmentIn('A=1\nnonsense'), /"nonsense" must have the form NAME=VALUE/);
 });
 
-test('spans of time are told in the largest unit that fits', () => {
+test('durations are shown in the largest unit that fits', () => {
   assert.deepEqual([-5, 1000, 59_000, 61_000, 7_200_000, 172_800_000].map(ago), [
     'just now',
     'just now',
@@ -100,7 +100,7 @@ test('spans of time are told in the largest unit that fits', () => {
   assert.deepEqual([12, 1500, 120_000, 5_400_000].map(duration), ['12 ms', '1.5 s', '2 min', '1.5 h']);
 });
 
-test('sizes are told in the largest unit that fits', () => {
+test('sizes are shown in the largest unit that fits', () => {
   assert.deepEqual([0, 1023, 1536, 200 * 2 ** 20, 2 ** 34, 2 ** 60].map(size), [
     '0 B',
     '1023 B',

@@ -167,7 +167,7 @@ test('the next event retries a failed sign-in', async () => {
   assert.equal(await node.handleEvent(eventOf('a1')), undefined);
 });
 
-test('in any event, each group is handled in order up to its first failure, with at most one message per slot at once', async () => {
+test('whatever an event contains, each group is handled in order up to its first failure, with at most one message per slot at once', async () => {
   const entries = fc.array(
     fc.record({ key: fc.constantFrom('a', 'b', 'c'), fails: fc.boolean(), turns: fc.nat(3) }),
   );

@@ -8,7 +8,7 @@ import { parse } from '../src/cli/program.ts';
 import { ROWS } from '../src/cli/rows.ts';
 import { run } from './support/tool.ts';
 
-test('each command has help with an example, and the example is understood', () => {
+test('each command has help with an example that the parser accepts', () => {
   for (const { name, example } of ROWS) {
     const help = parse([name, '--help']);
     assert.equal(help.is, 'help', name);
@@ -19,7 +19,7 @@ test('each command has help with an example, and the example is understood', () 
   }
 });
 
-test('what stands behind -- belongs to the command in the container, options too', () => {
+test('everything after -- belongs to the command in the container, including options', () => {
   const run = parse(['run', 'migrate', '--service', 'web', '--', 'manage', 'migrate', '--plan']);
   assert.ok(run.is === 'command');
   assert.deepEqual(run.given.words, ['migrate', 'manage', 'migrate', '--plan']);
@@ -30,7 +30,7 @@ test('what stands behind -- belongs to the command in the container, options too
   assert.deepEqual([exec.given.flag('tty'), exec.given.flag('shell')], [false, true]);
 });
 
-test('a command that does not exist, and an option, are wrong usage with a hint', async () => {
+test('an unknown command or option is a usage error with a hint', async () => {
   for (const words of [['deplyo'], ['deploy', '--stgae', 'x'], ['scale', 'worker']]) {
     const parsed = parse(words);
     assert.ok(parsed.is === 'misfit');
@@ -40,7 +40,7 @@ test('a command that does not exist, and an option, are wrong usage with a hint'
   assert.equal(code, 2, stderr);
 });
 
-test('without a stage, and without a configuration, the error says what to do', async () => {
+test('if the stage or the configuration is missing, the error says what to do', async () => {
   await using place = await mkdtempDisposable(join(tmpdir(), 'release-cli-'));
   const none = await run(['status'], { cwd: place.path, env: { ECS_RELEASE_STAGE: '' } });
   assert.equal(none.code, 2);
@@ -52,14 +52,14 @@ test('without a stage, and without a configuration, the error says what to do', 
   assert.match(wrong.stderr, /does not fit its schema/);
 });
 
-test('with --json an error is a JSON line with its kind and its exit code', async () => {
+test('with --json, an error is a JSON line with its kind and exit code', async () => {
   const { code, stderr } = await run(['status', '--stage', 'x', '--json'], { cwd: tmpdir() });
   const { event, kind, exitCode, text } = JSON.parse(stderr);
   assert.deepEqual([code, event, kind, exitCode], [2, 'error', 'usage', 2]);
   assert.match(text, /ecs-release init/);
 });
 
-test('every command that changes something or starts something takes --dry-run', () => {
+test('every command that changes or starts something takes --dry-run', () => {
   const reads = [
     'plan',
     'status',
@@ -82,7 +82,7 @@ test('every command that changes something or starts something takes --dry-run',
     );
 });
 
-test('an option that is no number, and one that is no duration, are wrong usage', () => {
+test('an option with an invalid number or duration is a usage error', () => {
   const given = (words: readonly string[]) => {
     const parsed = parse(words);
     assert.ok(parsed.is === 'command');
@@ -96,7 +96,7 @@ test('an option that is no number, and one that is no duration, are wrong usage'
   assert.equal(durationOf(given(['wait', '--timeout', '10m']), 'timeout'), 600_000);
 });
 
-test('an error is explained without any stage', async () => {
+test('the explain command needs no stage', async () => {
   const { code, stdout } = await run(['doctor', 'Could not resolve entrypoint!'], { cwd: tmpdir() });
   assert.equal(code, 0);
   assert.match(stdout, /application_type is not set/);

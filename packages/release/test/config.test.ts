@@ -34,20 +34,20 @@ const refusal = (source: string, stage = 'staging') => {
   return assert.fail('it was taken');
 };
 
-test('values are put in, and those of a stage take precedence', () => {
+test('placeholders are replaced with values, and the values of a stage take precedence', () => {
   const [staging, prod] = ['staging', 'prod'].map((stage) => configOf(BASE, stage, {}, 'the file'));
   assert.equal(staging?.images?.web?.repository, 'shop/staging');
   assert.equal(staging?.services?.portal?.service, 'portal-staging');
   assert.deepEqual([staging?.kinds.portal?.count, prod?.kinds.portal?.count], [3, 9]);
 });
 
-test('a value that only a push needs may be missing until then', () => {
+test('a value that only a push needs may be missing until the push', () => {
   const prod = configOf(BASE, 'prod', { commit: 'abc' }, 'the file');
   assert.throws(() => tagsOf(prod), /The configuration uses \{tag\}, which has no value/);
   assert.deepEqual(tagsOf(configOf(BASE, 'prod', { tag: '1.2' }, 'the file')), ['prod-1.2']);
 });
 
-test('what is wrong with a configuration is told, with its place and what there is instead', () => {
+test('the error for an invalid configuration names the place and the valid alternatives', () => {
   assert.match(refusal(BASE, 'live'), /has no stage "live"\. It has staging, prod/);
   assert.match(
     refusal(BASE.replace('kind: portal', 'kind: portl')),
@@ -67,7 +67,7 @@ test('what is wrong with a configuration is told, with its place and what there 
   assert.match(refusal('a: ['), /is not YAML/);
 });
 
-test('an image is in ECR, of any account and region, and nowhere else', () => {
+test('only images in ECR count as ECR images, whatever their account and region', () => {
   const at = (registry: string) => BASE.replace("'{repo}' }", `'{repo}', registry: '${registry}' }`);
   for (const foreign of [
     'public.ecr.aws',
@@ -88,7 +88,7 @@ test('an image is in ECR, of any account and region, and nowhere else', () => {
   );
 });
 
-test('a number in braces stays a number, and double braces stay', () => {
+test('a placeholder alone keeps the type of its value, and double braces become single ones', () => {
   assert.deepEqual(interpolate({ a: '{n}', b: 'x{n}', c: '{{n}}', d: [null, true] }, { n: 7 }), {
     a: 7,
     b: 'x7',
@@ -97,7 +97,7 @@ test('a number in braces stays a number, and double braces stay', () => {
   });
 });
 
-test('what has no braces is not changed', () => {
+test('values without braces are not changed', () => {
   const plain = fc.string().map((text) => text.replaceAll('{', '('));
   const value = fc.letrec((tie) => ({
     any: fc.oneof(
@@ -111,12 +111,12 @@ test('what has no braces is not changed', () => {
   fc.assert(fc.property(value, (one) => assert.deepEqual(interpolate({ one }, {}), { one })));
 });
 
-test('durations are read and written as people do', () => {
+test('durations are parsed and formatted as people write them', () => {
   assert.deepEqual(['90s', '30m', '2h', '500ms'].map(millisecondsOf), [90_000, 1_800_000, 7_200_000, 500]);
   assert.deepEqual([5000, 150_000, 7_500_000].map(wordsOf), ['5 s', '2 min 30 s', '2 h 5 min']);
 });
 
-test('the schema for editors is that of the code', () => {
+test('the schema for editors is generated from the schema in the code', () => {
   const written = readFileSync(join(PACKAGE, 'ecs-release.schema.json'), 'utf8');
   assert.deepEqual(JSON.parse(written), JSON.parse(JSON.stringify(ReleaseFile)), 'run "make docs"');
 });

@@ -21,7 +21,7 @@ const source: Service = {
 const copy = { service: 'app-pr-12', family: 'app-pr-12', of: 'staging' };
 const MARK = { key: 'ecs-release:copy-of', value: 'staging' };
 
-test('a copy of a service has its place and its settings, no tasks, and nothing that requests for the original reach', () => {
+test("a copy of a service keeps its network and settings, but gets no tasks and none of the original's traffic", () => {
   const request = copiedService(source, 'c', 'app-pr-12:1', copy);
   assert.deepEqual(request, {
     ...{ cluster: 'c', serviceName: 'app-pr-12', taskDefinition: 'app-pr-12:1', desiredCount: 0 },
@@ -43,7 +43,7 @@ test('a copy of a service has its place and its settings, no tasks, and nothing 
   );
 });
 
-test('only what is a copy is removed, with the revisions that belong to it', async () => {
+test('only a copy is removed, together with its own task definition revisions', async () => {
   await using aws = await JsonAws.start();
   aws.actions = {
     ListTaskDefinitions: () => ({ taskDefinitionArns: ['app-pr-12:1', 'app-pr-12:2'] }),

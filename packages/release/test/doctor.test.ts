@@ -7,7 +7,7 @@ import { judgeDocker } from '../src/verify/docker-limits.ts';
 import { causesOf } from '../src/verify/known-errors.ts';
 import { troublesOf } from '../src/verify/troubles.ts';
 
-test('common errors are known by their causes', () => {
+test('common errors are explained with their causes', () => {
   for (const [error, cause] of [
     [
       'denied: User: arn:aws:iam::1:user/a is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:r:2:repository/web',
@@ -32,7 +32,7 @@ test('common errors are known by their causes', () => {
   assert.deepEqual(causesOf('all is well'), []);
 });
 
-test('what troubles a service is its events since it was steady, and why its tasks stopped', async () => {
+test("the doctor reports a service's events since its last steady state, and why its tasks stopped", async () => {
   const events = [
     '(service web) (task 0123456789abcdef) failed container health checks.',
     '(service web) (task 9876543210abcdef) failed container health checks.',
@@ -56,7 +56,7 @@ test('what troubles a service is its events since it was steady, and why its tas
   assert.deepEqual(rest, []);
 });
 
-test('a Docker with less memory than a build asks for is found', () => {
+test('the doctor reports a Docker Engine with less memory than a build requests', () => {
   const images = [{ repository: 'web', memory: '3072m' }];
   assert.equal(judgeDocker(2, 8 * 1024 ** 3, images).state, 'good');
   assert.match(judgeDocker(2, 2.5 * 1024 ** 3, images).why ?? '', /asks for 3072 MiB/);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { buildWords } from '../src/images/build-words.ts';
 import { partsOf, problemsOf } from '../src/verify/secrets.ts';
 
-test('a build has its arguments, limits and tags, and of secrets the names only', () => {
+test('a build gets its arguments, limits and tags, and only the names of secrets', () => {
   const words = buildWords(
     'server',
     {
@@ -25,7 +25,7 @@ test('a build has its arguments, limits and tags, and of secrets the names only'
   );
 });
 
-test('a secret is judged by its keys, and no value is shown', () => {
+test('a secret is checked by its keys, and no value is shown', () => {
   const text = JSON.stringify({ GOOD: 'hunter2', EMPTY: '', PLACE: 'CHANGE_ME', NOTHING: null });
   const problems = problemsOf(text, ['GOOD', 'EMPTY', 'PLACE', 'NOTHING', 'ABSENT']);
   assert.deepEqual(problems, [
@@ -39,7 +39,7 @@ test('a secret is judged by its keys, and no value is shown', () => {
   assert.deepEqual(problemsOf('hunter2', ['']), []);
 });
 
-test('a reference to a secret is taken apart, and one to a parameter is none', () => {
+test('a reference to a secret is parsed, and a reference to a parameter does not count as one', () => {
   const secret = 'arn:aws:secretsmanager:us-east-1:1:secret:config-AbCdEf';
   assert.deepEqual(partsOf(`${secret}:KEY::`), { secret, key: 'KEY' });
   assert.deepEqual(partsOf(secret), { secret, key: '' });

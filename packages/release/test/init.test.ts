@@ -19,7 +19,7 @@ const running = (...images: readonly string[]): TaskDefinition => ({
   containerDefinitions: images.map((image, i) => ({ name: `container-${i}`, image })),
 });
 
-test('a configuration made from a cluster has each service, image, rule and schedule once, and it is valid', () => {
+test('a configuration generated from a cluster is valid and lists each service, image, rule and schedule once', () => {
   const found = {
     services: [service('portal', true), service('worker')],
     leftOut: [],

@@ -52,13 +52,13 @@ const old = deployment('ecs-svc/1', {
   running: 2,
 });
 
-test('a service is stable when its rollout is complete, and alone when no old tasks are left', () => {
+test('a service is stable when its rollout is complete, even while old tasks still drain', () => {
   const done = deployment('ecs-svc/2', { rolloutState: 'COMPLETED', running: 2 });
   assert.partialDeepStrictEqual(judge(service(done, old), rollout, [], 2), { is: 'stable', isAlone: false });
   assert.partialDeepStrictEqual(judge(service(done), rollout, [], 2), { is: 'stable', isAlone: true });
 });
 
-test("a circuit breaker's rollback is a failure, though the service is healthy again", () => {
+test('a rollback by the circuit breaker is a failure, although the service is healthy again', () => {
   const back = deployment('ecs-svc/3', {
     taskDefinition: 'arn:td/app:1',
     rolloutState: 'COMPLETED',
@@ -73,18 +73,18 @@ test("a circuit breaker's rollback is a failure, though the service is healthy a
   );
 });
 
-test("somebody else's deployment in the middle of a release is told as that", () => {
+test('if somebody else deploys during a release, the error says so', () => {
   const other = deployment('ecs-svc/9', { taskDefinition: 'arn:aws:ecs:r:1:task-definition/app:9' });
   const verdict = judge(service(other), { ...rollout, missed: 1 }, [], 2);
   assert.match(verdict.is === 'failed' ? verdict.reason : '', /runs app:9, which somebody else deployed/);
 });
 
-test('one look of a copy that is behind is no failure', () => {
+test('a single stale read does not fail a release', () => {
   assert.equal(judge(service(old), rollout, [], 2).is, 'going on');
   assert.equal(judge(service(old), { ...rollout, missed: 1 }, [], 2).is, 'failed');
 });
 
-test('an image that cannot be pulled and a missing secret fail at once, other ends at the second task', () => {
+test('a missing image or secret fails a release at the first stopped task, any other cause at the second', () => {
   const going = service(deployment('ecs-svc/2'), old);
   const pull = stopped({
     stopCode: 'TaskFailedToStart',
@@ -101,7 +101,7 @@ test('an image that cannot be pulled and a missing secret fail at once, other en
   assert.equal(judge(going, rollout, [stopped(), stopped({ createdAt: 2 })], 2).is, 'failed');
 });
 
-test('tasks that Spot, a person or the scheduler stopped say nothing on the release', () => {
+test('tasks that Spot, a person or the scheduler stopped do not fail a release', () => {
   const going = service(deployment('ecs-svc/2'), old);
   const others = [
     stopped({ stopCode: 'SpotInterruption', stoppedReason: 'Your Spot Task was interrupted.' }),
@@ -115,7 +115,7 @@ test('tasks that Spot, a person or the scheduler stopped say nothing on the rele
   assert.equal(judge(going, rollout, others, 1).is, 'going on');
 });
 
-test('a lack of capacity is told and waited for, and an old event does not count', () => {
+test('a release reports a lack of capacity and waits, and ignores events from before it began', () => {
   const event = {
     id: 'new',
     message:
@@ -128,7 +128,7 @@ test('a lack of capacity is told and waited for, and an old event does not count
   assert.ok(before.is === 'going on' && before.lack === undefined);
 });
 
-test('where ECS has no rollout state, a service is stable when its newest event says so', () => {
+test('if ECS reports no rollout state, the newest event decides whether a service is stable', () => {
   const done = deployment('ecs-svc/2', { rolloutState: undefined, running: 2 });
   const event = (message: string) => ({ id: message, message });
   const going = { ...service(done), events: [event('(service portal) has started 2 tasks')] };
@@ -138,13 +138,13 @@ test('where ECS has no rollout state, a service is stable when its newest event 
   assert.equal(judge({ ...service(done, old), events: [steady] }, rollout, [], 2).is, 'going on');
 });
 
-test('on the way back stopped tasks are no failure: ECS decides', () => {
+test('stopped tasks do not fail a rollback', () => {
   const going = service(deployment('ecs-svc/2'), old);
   const pull = stopped({ stoppedReason: 'CannotPullContainerError: timeout' });
   assert.equal(judge(going, rollout, [pull, pull, pull], Number.POSITIVE_INFINITY).is, 'going on');
 });
 
-test('why a task stopped is told with its exit codes and what to do', () => {
+test('the reason why a task stopped names its exit codes and what to do', () => {
   const text = whyStopped(
     stopped({ containers: [{ name: 'app', exitCode: 137, reason: 'OutOfMemoryError: killed' }] }),
   );

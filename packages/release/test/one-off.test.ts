@@ -73,7 +73,7 @@ const stopped = (exitCode: number | undefined, reason?: string) => ({
   ],
 });
 
-test('a task runs to its end, its lines are shown once each, and its exit code is the result', async () => {
+test('a task runs to its end, each of its lines is shown once, and its exit code is the result', async () => {
   await using there = await world([{ lastStatus: 'PENDING' }, { lastStatus: 'RUNNING' }, stopped(3)]);
   const lines: string[] = [];
   const placement = {
@@ -106,7 +106,7 @@ test('a task runs to its end, its lines are shown once each, and its exit code i
   });
 });
 
-test('the last lines of a task that succeeds are waited for where asked', async () => {
+test('on request, run waits for the last lines of a task that succeeded', async () => {
   for (const waitsForLog of [true, false]) {
     await using there = await world([{ lastStatus: 'RUNNING' }, stopped(0)]);
     const lines: string[] = [];
@@ -119,7 +119,7 @@ test('the last lines of a task that succeeds are waited for where asked', async 
   }
 });
 
-test('a task that cannot start is told with each reason', async () => {
+test('the error for a task that cannot start lists each reason', async () => {
   await using there = await world(
     [],
     [{ reason: 'RESOURCE:MEMORY', arn: 'container-instance/1' }, { reason: 'AGENT' }],
@@ -130,7 +130,7 @@ test('a task that cannot start is told with each reason', async () => {
   );
 });
 
-test('a task that ends without an exit code is told with why', async () => {
+test('the error for a task that ends without an exit code says why', async () => {
   await using there = await world([stopped(undefined, 'CannotPullContainerError: no such image')]);
   await assert.rejects(
     there.run(),
@@ -138,7 +138,7 @@ test('a task that ends without an exit code is told with why', async () => {
   );
 });
 
-test('a container that the task does not have is refused, and the default is the first essential one', () => {
+test('a container that the task does not have is refused, and the first essential container is the default', () => {
   assert.equal(chosenContainer('The task job', containerDefinitions, undefined), 'app');
   assert.throws(() => chosenContainer('The task job', containerDefinitions, 'db'), {
     kind: 'usage',
@@ -162,7 +162,7 @@ test('a task that takes longer than its timeout is stopped', async () => {
   assert.equal(there.aws.calls.at(-1)?.action, 'StopTask');
 });
 
-test('logs that cannot be read are told once, and the task goes on', async () => {
+test('if logs cannot be read, this is reported once, and the task keeps running', async () => {
   await using there = await world([{ lastStatus: 'RUNNING' }, { lastStatus: 'RUNNING' }, stopped(0)]);
   there.store.refusal = () => 'AccessDeniedException';
   assert.equal((await there.run()).exitCode, 0);
@@ -170,7 +170,7 @@ test('logs that cannot be read are told once, and the task goes on', async () =>
   assert.match(there.told[0] ?? '', /the logs cannot be read: .*logs:GetLogEvents/);
 });
 
-test('a task that cannot be watched any more is named, and not stopped', async () => {
+test('if a task can no longer be watched, the error names it, and it keeps running', async () => {
   await using there = await world([{ lastStatus: 'RUNNING' }]);
   there.aws.actions = {
     ...there.aws.actions,
@@ -182,7 +182,7 @@ test('a task that cannot be watched any more is named, and not stopped', async (
   assert.ok(!there.aws.calls.some(({ action }) => action === 'StopTask'));
 });
 
-test('a task that ECS sees late is waited for, and one that ECS forgets is told', async () => {
+test('run waits for a task that ECS does not show yet, and reports a task that ECS has forgotten', async () => {
   await using there = await world([{ lastStatus: 'RUNNING' }, stopped(0)]);
   const { DescribeTasks = () => ({}) } = there.aws.actions;
   let looks = 0;
@@ -195,7 +195,7 @@ test('a task that ECS sees late is waited for, and one that ECS forgets is told'
   await assert.rejects(there.run(), /ECS does not know the task task\/c\/1 any more/);
 });
 
-test('a task runs where a service does', async () => {
+test('a task can use the network and capacity of a service', async () => {
   await using aws = await JsonAws.start();
   const awsvpcConfiguration = { subnets: ['subnet-1'], securityGroups: ['sg-1'] };
   const network = { ...awsvpcConfiguration, publicIp: false };

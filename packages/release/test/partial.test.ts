@@ -23,20 +23,20 @@ tasks: { before: [{ name: migrate, family: portal }] }
   'the file',
 );
 
-test('the tasks of one service are replaced in any case, or of all', () => {
+test('restart replaces the tasks of the named services, or of all services, even if nothing changed', () => {
   const { services } = forced(config, ['worker']);
   assert.equal(services?.worker?.forceNewDeployment, true);
   assert.equal(services?.portal?.forceNewDeployment, undefined);
   assert.throws(() => forced(config, ['wroker']), /has no "wroker"\. It has: portal, worker\./);
 });
 
-test('a scaled service keeps everything but its count, and nothing else is touched', () => {
+test('scaling a service changes its count and nothing else', () => {
   const { services, scheduled, tasks } = scaled(config, 'portal', 0);
   assert.deepEqual(services, { portal: { service: 'portal', containers: {}, count: 0 } });
   assert.deepEqual([scheduled, tasks], [undefined, undefined]);
 });
 
-test('variables are set and removed in containers with an image, and counts and schedules stay', () => {
+test('variables are set and removed only in containers with an image, and counts and schedules do not change', () => {
   const { services, scheduled, tasks } = withVariables(config, ['LEVEL=a=b', 'OLD='], []);
   const containers = { app: { environment: { LEVEL: 'a=b', OLD: null } } };
   assert.deepEqual(services, {

@@ -52,7 +52,7 @@ test('a second rollback past the first release is refused', async () => {
   assert.deepEqual(images(aws), ['old', 'old']);
 });
 
-test('capacity goes back, and revisions of a failed release are not the newest of their families', async () => {
+test('a rollback restores capacity and deregisters the revisions of the failed release', async () => {
   const aws = makeAws();
   const settings = config('kind: mixed,');
   assert.equal(await make(aws, 'bad', { config: settings }), 'rolled back');
@@ -63,7 +63,7 @@ test('capacity goes back, and revisions of a failed release are not the newest o
   );
 });
 
-test('the size, the count and the schedule of a scheduled task change as a release, and go back', async () => {
+test('a release changes the size, the count and the schedule of a scheduled task, and a rollback restores them', async () => {
   const aws = makeAws();
   const [before] = aws.rules.get('job-a') ?? [];
   const rule = { Name: 'job-a', ScheduleExpression: 'rate(1 day)', State: 'ENABLED' };
@@ -88,7 +88,7 @@ test('the size, the count and the schedule of a scheduled task change as a relea
   assert.deepEqual(runs(), old);
 });
 
-test('automatic scaling is suspended during a release, and then as it was before', async () => {
+test('automatic scaling is suspended during a release and then restored', async () => {
   const aws = makeAws();
   let during: boolean | undefined;
   const decide: Decide = (name) => {
@@ -107,14 +107,14 @@ test('automatic scaling is suspended during a release, and then as it was before
   assert.equal(await make(aws, 'three'), 'deployed');
 });
 
-test('a trigger that two entries of the configuration find is refused', async () => {
+test('a trigger that matches two entries of the configuration is refused', async () => {
   const aws = makeAws();
   const { scheduled = {}, ...rest } = config();
   const twice = { ...rest, scheduled: { ...scheduled, other: { families: 'job-a', containers: {} } } };
   assert.equal(await make(aws, 'one', { config: twice }), 'usage');
 });
 
-test('tasks that were replaced under a moving tag are not said to be rolled back', async () => {
+test('the tool does not claim to have rolled back tasks that were replaced under a moving tag', async () => {
   const aws = makeAws();
   const settings = config('forceNewDeployment: true,');
   const puts: Decide = (name) => (name === 'PutTargets' ? 'fail' : undefined);
@@ -125,7 +125,7 @@ test('tasks that were replaced under a moving tag are not said to be rolled back
   assert.equal(await make(aws, 'new', { config: settings }), 'deployed');
 });
 
-test('a trigger that cannot go back keeps neither services nor scaling from it', async () => {
+test('if a trigger cannot be rolled back, services and scaling still are', async () => {
   const aws = makeAws();
   let asked = 0;
   const wrap = (cloud: Cloud): Cloud => ({
@@ -141,7 +141,7 @@ test('a trigger that cannot go back keeps neither services nor scaling from it',
   assert.equal(aws.suspended.size, 0);
 });
 
-test('a store that is away for a while ends no release', async () => {
+test('an outage of the store pauses a release and does not end it', async () => {
   const aws = makeAws();
   let from = 0;
   const decide: Decide = (name) => {
@@ -152,7 +152,7 @@ test('a store that is away for a while ends no release', async () => {
   assert.deepEqual(images(aws), ['one', 'one']);
 });
 
-test('nothing is said to be done while the right revision does not run', async () => {
+test('a deploy fails if the right revision is deployed but does not run', async () => {
   const aws = makeAws();
   assert.equal(await make(aws, 'one'), 'deployed');
   assert.equal(await make(aws, 'one'), 'nothing to do');
@@ -161,7 +161,7 @@ test('nothing is said to be done while the right revision does not run', async (
   assert.equal(await make(aws, 'one'), 'failed');
 });
 
-test('a revision whose registration was not answered does not stay the newest of its family', async () => {
+test('a revision whose registration AWS did not answer is deregistered', async () => {
   const aws = makeAws();
   const decide: Decide = (name) => (name === 'RegisterTaskDefinition' ? 'lose answer' : undefined);
   assert.equal(await make(aws, 'one', { decide }), 'rolled back');
@@ -174,7 +174,7 @@ test('a revision whose registration was not answered does not stay the newest of
   assert.equal(aws.definition('a').revision, 1);
 });
 
-test('a service whose update was not answered goes back, although AWS answers from before the update', async () => {
+test('a service whose update AWS did not answer is rolled back, even if reads still show the old state', async () => {
   const aws = makeAws();
   aws.isBehind = true;
   let updates = 0;
@@ -186,7 +186,7 @@ test('a service whose update was not answered goes back, although AWS answers fr
   assert.deepEqual(images(aws), ['old', 'old']);
 });
 
-test('a rollback goes where it was asked to go, although another release ended while it waited', async () => {
+test('a rollback returns to the release that was requested, even if another release ended while it waited', async () => {
   const aws = makeAws();
   assert.equal(await make(aws, 'one'), 'deployed');
   let goingBack: Promise<string> | undefined;

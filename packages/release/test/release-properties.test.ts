@@ -56,7 +56,7 @@ async function assertSettles(aws: SimulatedAws): Promise<void> {
 
 const FAULTS: readonly Exclude<Fault, undefined>[] = ['fail', 'lose answer', 'die before', 'die after'];
 
-test('whatever fails, dies or comes second, the stage runs one release, and the record says which', async () => {
+test('despite failures, crashes and concurrent releases, the stage runs one release, and the record names it', async () => {
   const cases = fc.record({
     seed: fc.integer(),
     faults: fc.constantFrom(0, 0.005, 0.02, 0.06),
@@ -117,7 +117,7 @@ for (const [kind, image] of [
   ['deploy that fails', 'image-bad'],
   ['rollback', undefined],
 ] as const)
-  test(`a ${kind} may fail or die at each of its calls, and the next release settles what is left`, async () => {
+  test(`if a ${kind} fails or crashes at any of its calls, the next release settles the stage`, async () => {
     const make = async (fault: Fault, at: number): Promise<readonly string[]> => {
       const aws = makeAws(randomOf(at));
       await makeFirst(aws);

@@ -41,7 +41,7 @@ async function world(states: readonly object[]) {
   return { aws, told, stop, run, [Symbol.asyncDispose]: dispose };
 }
 
-test('a remote build gets the commit and its overrides, and its phases and its log are shown', async () => {
+test('a remote build gets the commit and its overrides, and prints its phases and its log', async () => {
   await using there = await world([
     { currentPhase: 'PROVISIONING', buildStatus: 'IN_PROGRESS' },
     { currentPhase: 'BUILD', buildStatus: 'IN_PROGRESS', logs },
@@ -61,7 +61,7 @@ test('a remote build gets the commit and its overrides, and its phases and its l
     assert.ok(there.told.includes(text), `${text} in ${there.told.join()}`);
 });
 
-test('a remote build that fails is told with its phase, its reason and its last lines', async () => {
+test('the error for a failed remote build shows its phase, its reason and its last lines', async () => {
   const contexts = [{ message: 'Error while executing command: docker build. Reason: exit status 1' }];
   const phases = [
     { phaseType: 'INSTALL', phaseStatus: 'SUCCEEDED' },

@@ -4,7 +4,7 @@ import { ApplicationAutoScalingClient } from '@aws-sdk/client-application-auto-s
 import { readScaling, setScaling } from '../src/aws/scaling.ts';
 import { JsonAws } from './support/json-aws.ts';
 
-test('what is suspended is read for many services, and changed for one, whose cluster is named by an ARN', async () => {
+test('suspended scaling is read for many services and changed for one, even if an ARN names the cluster', async () => {
   await using aws = await JsonAws.start();
   const names = Array.from({ length: 60 }, (_, i) => `service-${i}`);
   const SuspendedState = { DynamicScalingInSuspended: true };

@@ -13,7 +13,7 @@ const titles = globSync('test/**/*.test.ts', { cwd: ROOT })
   .flatMap((file) => [...read(file).matchAll(/(?<![.\w])test\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g)])
   .map(([, , text = '']) => text.replace(/\\(.)/g, '$1').replace(/\$\{[^}]*\}/g, '…'));
 
-test('each promise of the specification is a sentence, made once, that names its test', () => {
+test("each promise of the release tool's specification is a unique sentence that names its test", () => {
   const lines = read('docs/specification.md')
     .split('\n')
     .filter((line) => /^\s*[-*+] /.test(line));

@@ -11,7 +11,7 @@ import { Ledger } from '../src/record/ledger.ts';
 
 const directory = () => mkdtempDisposable(join(tmpdir(), 'release-store-'));
 
-test('a text in a directory is written only over the version that was read', async () => {
+test('a file in the store is overwritten only if it is still the version that was read', async () => {
   await using place = await directory();
   const store = new DirectoryStore(place.path);
   assert.equal(await store.read('a/b.json'), undefined);
@@ -26,7 +26,7 @@ test('a text in a directory is written only over the version that was read', asy
   assert.deepEqual(await store.list('a/'), ['a/b.json', 'a/c.json']);
 });
 
-test('processes that count together in a directory lose no count', async () => {
+test('processes that increment one counter in a directory lose no increment', async () => {
   await using place = await directory();
   const program = join(import.meta.dirname, 'support/counting-process.ts');
   const children = Array.from({ length: 4 }, () =>
@@ -37,7 +37,7 @@ test('processes that count together in a directory lose no count', async () => {
   assert.equal((await new DirectoryStore(place.path).read('count'))?.text, '100');
 });
 
-test('a stale lock is taken when a whole lease has passed without a sign of life, and not before', async () => {
+test('a stale lock is taken over after a whole lease without a sign of life, and not earlier', async () => {
   await using place = await directory();
   let now = Date.parse('2026-11-30T00:00:00Z');
   const clock: Clock = {
@@ -57,7 +57,7 @@ test('a stale lock is taken when a whole lease has passed without a sign of life
   assert.ok(now - begun > 60_000);
 });
 
-test('of two that wait for the lock, the newer one gets it, and the older one is told', async () => {
+test('of two releases that wait for the lock, the newer one gets it, and the older one is superseded', async () => {
   await using place = await directory();
   const store = new DirectoryStore(place.path);
   const ledger = new Ledger(store, systemClock, 'shop', 'live');
@@ -72,7 +72,7 @@ test('of two that wait for the lock, the newer one gets it, and the older one is
   assert.deepEqual([lock?.owner, current, inFlight], ['newer', '1', '3']);
 });
 
-test('who waited while a later release had the lock is superseded, whatever the ids are', async () => {
+test('a release that waits while a later one gets the lock is superseded, whatever their ids', async () => {
   await using place = await directory();
   const ledger = new Ledger(new DirectoryStore(place.path), systemClock, 'shop', 'live');
   const first = await ledger.lock({ release: '1', owner: 'first', patience: 0, onWait: () => {} });
@@ -84,7 +84,7 @@ test('who waited while a later release had the lock is superseded, whatever the 
   await assert.rejects(older, { kind: 'superseded' });
 });
 
-test('a dead process that waited keeps nobody from the lock', async () => {
+test('a process that died while it waited does not block the lock', async () => {
   await using place = await directory();
   const ledger = new Ledger(new DirectoryStore(place.path), systemClock, 'shop', 'live');
   const first = await ledger.lock({ release: '1', owner: 'first', patience: 0, onWait: () => {} });

@@ -41,7 +41,7 @@ const live: Live = {
 };
 const images = new Map([['web', DIGEST]]);
 
-test('a new revision changes the named container only, keeps tags, and drops what ECS refuses', () => {
+test('a new revision changes only the named container, keeps tags, and omits fields that ECS refuses', () => {
   const containers = { app: { image: 'web', environment: { B: '3', C: '4', A: null } } };
   const { containerDefinitions = [], ...rest } = render(live, { what: 'it', containers, images });
   assert.deepEqual(rest, {
@@ -60,7 +60,7 @@ test('a new revision changes the named container only, keeps tags, and drops wha
   ]);
 });
 
-test('keys of one secret become secrets of the container, and no variable of their name stays', () => {
+test('the listed keys of one secret become secrets of the container and replace variables of the same name', () => {
   const from = 'arn:aws:secretsmanager:r:1:secret:config';
   const containers = { app: { secrets: { from, keys: ['A', 'PASSWORD'] } } };
   const [, app] = render(live, { what: 'it', containers, images }).containerDefinitions ?? [];
@@ -71,7 +71,7 @@ test('keys of one secret become secrets of the container, and no variable of the
   ]);
 });
 
-test('a kind gives its size, and its name as application_type', () => {
+test('a kind sets the size of its task definition and passes its name as application_type', () => {
   const kind = { name: 'indexer', kind: { vcpu: 0.5, memory: 1024 } };
   const rendered = render(live, { what: 'it', containers: { app: { image: 'web' } }, kind, images });
   assert.deepEqual([rendered.cpu, rendered.memory], ['512', '1024']);
@@ -81,14 +81,14 @@ test('a kind gives its size, and its name as application_type', () => {
   });
 });
 
-test('a container that is not there is an error with those that are', () => {
+test('the error for an unknown container lists the existing ones', () => {
   assert.throws(
     () => render(live, { what: 'The service portal', containers: { ap: {} }, images }),
     /The service portal has no container "ap" in app:7\. It has proxy, app\./,
   );
 });
 
-test('differences are told by container, and values of variables are not', () => {
+test('differences are listed by container, without the values of variables', () => {
   const containers = { app: { image: 'web', environment: { B: 'hunter2' } } };
   const changes = differences(live.definition, render(live, { what: 'it', containers, images }));
   assert.deepEqual(changes, [
@@ -97,7 +97,7 @@ test('differences are told by container, and values of variables are not', () =>
   ]);
 });
 
-test('what changes nothing differs in nothing', () => {
+test('a revision that changes nothing has no differences', () => {
   const containers = { app: { environment: { A: '1' } }, proxy: {} };
   assert.deepEqual(differences(live.definition, render(live, { what: 'it', containers, images })), []);
 });

@@ -21,7 +21,7 @@ const IMAGES = [
   { imageDigest: 'sha256:c', imagePushedAt: day(2) },
 ];
 
-test('a lifecycle policy that removes an image in use is found, by age and by count', () => {
+test('verify finds a lifecycle policy that would remove an image in use, by age or by count', () => {
   const aged = {
     ...{ tagStatus: 'tagged', tagPrefixList: ['prod'], countUnit: 'days' },
     ...{ countType: 'sinceImagePushed', countNumber: 180 },
@@ -64,7 +64,7 @@ test('a lifecycle rule with several tags selects only images with all of them, a
   );
 });
 
-test('an image for another platform than its tasks is bad', () => {
+test('verify refuses an image for another platform than its tasks', () => {
   const FARGATE = { requiresCompatibilities: ['FARGATE' as const] };
   assert.equal(platformOf({}), undefined);
   assert.equal(platformOf(FARGATE), 'linux/amd64');
@@ -79,7 +79,7 @@ test('an image for another platform than its tasks is bad', () => {
   assert.match(why ?? '', /built for linux\/arm64, and its tasks run on linux\/amd64\. Set "platform"/);
 });
 
-test('the image of a task definition is taken apart', () => {
+test('the image reference of a task definition is parsed', () => {
   const digest = `sha256:${'0'.repeat(64)}`;
   for (const [image, host, repository, reference] of [
     ['localhost:4566/a/b:tag', 'localhost:4566', 'a/b', 'tag'],
@@ -100,7 +100,7 @@ const trigger = (whole: object): Trigger => ({
   whole: { ...whole },
 });
 
-test('a rule of another cluster, without a role or a network, or disabled, is found', () => {
+test('verify finds a rule of another cluster, a rule without a role or a network, and a disabled rule', () => {
   const check = (whole: object, isOff = false) => checkTrigger(trigger(whole), isOff, 'shop');
   assert.deepEqual(check(target), { what: 'rule nightly, target 1', state: 'good' });
   assert.equal(check(target, true).state, 'warning');
@@ -121,7 +121,7 @@ test('a rule of another cluster, without a role or a network, or disabled, is fo
   ]);
 });
 
-test('a target group that the tasks do not fit is found', () => {
+test('verify finds a target group that does not match its tasks', () => {
   const group = { LoadBalancerArns: ['lb'], TargetType: 'ip' as const };
   const use = { containerName: 'proxy', containerPort: 80 };
   const containerDefinitions = [{ name: 'proxy', portMappings: [{ containerPort: 80 }] }];
@@ -133,7 +133,7 @@ test('a target group that the tasks do not fit is found', () => {
   assert.match(misfit({ ...group, LoadBalancerArns: [] }, use, definition) ?? '', /no load balancer/);
 });
 
-test('an alarm that does not exist, is active, or notifies nobody is found', () => {
+test('verify finds an alarm that does not exist, is active, or notifies nobody', () => {
   const calm = { StateValue: 'OK' as const, AlarmActions: ['topic'] };
   const loud = { ...calm, StateValue: 'ALARM' as const, StateReason: '1200 > 1000' };
   assert.equal(checkAlarm('depth', calm, false).state, 'good');
@@ -153,13 +153,13 @@ test('an alarm that does not exist, is active, or notifies nobody is found', () 
   assert.equal(checkAlarm('depth', silent, true).state, 'good');
 });
 
-test('the secret that IDENTITY names is judged by all of its keys', () => {
+test('all keys of the secret that IDENTITY names are checked', () => {
   const text = JSON.stringify({ HOST: 'hunter2', PASSWORD: 'CHANGEME', PROXY: '' });
   assert.deepEqual(identityProblems(text), ['the key PASSWORD is a placeholder']);
   assert.deepEqual(identityProblems('hunter2'), ['it is not JSON']);
 });
 
-test('rights are asked for by name, on the resources of the stage', () => {
+test('verify simulates each right by name, on the resources of the stage', () => {
   const config = configOf(
     `
 application: shop

@@ -80,7 +80,7 @@ async function world(secret: string | Refusal, table?: string): Promise<World> {
 const secret = JSON.stringify({ PASSWORD: HIDDEN, PORT: 8080, NOTHING: '', HOME: '/srv' });
 const type = (application_type: string) => ({ application_type });
 
-test('the program that application_type picks gets the values of the secret in its environment', async () => {
+test('the program that application_type selects gets the values of the secret in its environment', async () => {
   await using there = await world(secret);
   const { file, words, environment } = await there.start(type('portal'), '--more');
   assert.equal(file, join(there.directory, 'program'));
@@ -93,7 +93,7 @@ test('the program that application_type picks gets the values of the secret in i
   );
 });
 
-test('a template gets the values in their places, for the program alone, and the environment does not', async () => {
+test('a template is filled with the values in a file that only the program can read, and the environment does not get them', async () => {
   await using there = await world(secret);
   const { environment } = await there.start(type('indexer'));
   const file = join(there.directory, 'app.ini');
@@ -109,7 +109,7 @@ test('a program that needs no identity starts without one', async () => {
   assert.deepEqual(there.aws.calls, []);
 });
 
-test('the region is that of the ARN, of the environment, or of the task', async () => {
+test('the region comes from the ARN, the environment, or the task, in this order', async () => {
   await using there = await world(secret);
   await there.start({ ...type('portal'), IDENTITY: 'arn:aws:secretsmanager:ap-south-1:1:secret:app-AbCdEf' });
   await there.start(type('portal'));
@@ -201,7 +201,7 @@ const failures: readonly [
 ];
 
 for (const [what, problem, message, answer, environment = type('portal')] of failures)
-  test(`when ${what}, that is told with what to do, and nothing starts`, async () => {
+  test(`when ${what}, the error says what to do, and nothing starts`, async () => {
     await using there = await world(answer);
     const failure = await there.start(environment).then(
       () => assert.fail('it started'),
@@ -217,7 +217,7 @@ for (const [what, problem, message, answer, environment = type('portal')] of fai
     );
   });
 
-test('a program that the kernel would not run is told before it is tried', () => {
+test('a program that the kernel cannot run is reported before it is executed', () => {
   const directory = mkdtempSync(join(tmpdir(), 'programs-'));
   const program = (name: string, text: string) => writeFileSync(join(directory, name), text, { mode: 0o755 });
   program('text', 'echo no first line\n');
@@ -236,7 +236,7 @@ test('a program that the kernel would not run is told before it is tried', () =>
   rmSync(directory, { recursive: true });
 });
 
-test('a table that is wrong is told where', async () => {
+test('the error for an invalid table of programs says where it is wrong', async () => {
   const tables: readonly [string, RegExp][] = [
     ['[', /neither YAML nor JSON/],
     ['programs: {}', /has no program/],
@@ -250,13 +250,13 @@ test('a table that is wrong is told where', async () => {
   }
 });
 
-test('each problem has an exit code of its own', () => {
+test('each problem has its own exit code', () => {
   const codes = Object.values(EXIT_CODES);
   assert.equal(new Set(codes).size, codes.length);
   assert.ok(codes.every((code) => code > 2 && code < 126));
 });
 
-test('no value of a secret is in what is said of it', () => {
+test('no error message contains a value of the secret', () => {
   const value = fc
     .oneof(fc.constant(''), fc.constant('XXX'), fc.json(), fc.string())
     .map((text) => `${text}${HIDDEN}`);
@@ -277,7 +277,7 @@ test('no value of a secret is in what is said of it', () => {
   );
 });
 
-test('a value that looks like a place in a template stays as it is', () => {
+test('a value that looks like a placeholder is not replaced again', () => {
   assert.equal(
     fillTemplate(`a ${place('A')} $$ $ $1`, { A: `${place('B')} $$` }, 't'),
     `a ${place('B')} $$ $ $ $1`,

@@ -102,14 +102,14 @@ test('the executable needs no C library newer than 2.28', () => {
   assert.equal(Math.max(...[...needed].map(([, minor]) => Number(minor))), 28);
 });
 
-test('the program is process 1, has the secret, and its exit code is the container’s', () => {
+test('the program is process 1, gets the secret, and sets the container’s exit code', () => {
   const { stdout, stderr, status } = run('echo "$$ $PASSWORD $IDENTITY"; exit 7');
   assert.equal(stderr, '');
   assert.equal(stdout, `1 ${HIDDEN} app\n`);
   assert.equal(status, 7);
 });
 
-test('the program finds its signals, its descriptors and the other processes as if nothing had been before it', () => {
+test('the program inherits no changed signal, no descriptor and no other process', () => {
   // A shell changes its signals itself.
   const lines = run('/proc/self/fdinfo/2', 'look').stdout.split('\n');
   const masks = lines.flatMap((line) => /^Sig\w+:\s+(\w+)$/.exec(line)?.[1] ?? []);
@@ -127,7 +127,7 @@ test('the program finds its signals, its descriptors and the other processes as 
   );
 });
 
-test('a signal for the container reaches the program', async () => {
+test('a signal to the container reaches the program', async () => {
   const id = docker(
     'run',
     '--detach',
@@ -140,13 +140,13 @@ test('a signal for the container reaches the program', async () => {
   assert.match(docker('logs', id), /stopped/);
 });
 
-test('a template’s file has the secret, and the environment has not', () => {
+test('a filled template contains the secret, and the environment does not', () => {
   const { stdout, status } = run('cat /app.ini; ls -l /app.ini; echo "<$PASSWORD>"', 'file');
   assert.match(stdout, new RegExp(`^password = ${HIDDEN}\n-rw------- .*\n<>\n$`));
   assert.equal(status, 0);
 });
 
-test('what fails is told with an exit code of its own, without the secret, and nothing starts', () => {
+test('each failure has its own exit code and a message without the secret, and nothing starts', () => {
   const failures: readonly [Readonly<Record<string, string>>, number, RegExp][] = [
     [{ IDENTITY: 'gone' }, 72, /no secret gone in us-east-1/],
     [{ IDENTITY: 'text' }, 75, /the secret text is not JSON/],
@@ -162,7 +162,7 @@ test('what fails is told with an exit code of its own, without the secret, and n
   }
 });
 
-test('a signal before the program began ends the container at once', async () => {
+test('a signal before the program starts ends the container at once', async () => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1');
   await once(silent, 'listening');
   const { port } = silent.address() as { port: number };
@@ -180,7 +180,7 @@ test('a signal before the program began ends the container at once', async () =>
   silent.close();
 });
 
-test('the sources give the same bytes again', () => {
+test('the same sources produce the same bytes', () => {
   const again = join(work, 'again');
   execFileSync(process.execPath, [
     join(import.meta.dirname, '../../scripts/entrypoint-executable.ts'),

@@ -50,7 +50,7 @@ before(async () => {
 });
 after(async () => await aws[Symbol.asyncDispose]());
 
-test('a configuration is written from what the cluster has, and it fits what runs', async () => {
+test('init writes a configuration of the cluster that matches what runs', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'release-init-'));
   await aws.makeRule('foreign', await aws.register('foreign', 'web:old'), 'another');
   // Ministack has no automatic scaling.
@@ -73,7 +73,7 @@ test('a configuration is written from what the cluster has, and it fits what run
   assert.ok(code === 0 || code === 6, stderr);
 });
 
-test('an environment is made from another stage with its own images, deployed, and removed', async () => {
+test('an environment is made from another stage, deployed with its own images, and removed', async () => {
   const how = ['--stage', 'pr', '--set', 'pr=12', '--set', 'commit=four'];
   const early = await run(['deploy', ...how], { cwd });
   assert.equal(early.code, 2, early.stderr);

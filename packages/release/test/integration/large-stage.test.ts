@@ -63,7 +63,7 @@ async function imagesOnStage(): Promise<ReadonlySet<string>> {
 
 const rollouts = new Rollouts();
 
-test('a release of twelve services and a hundred scheduled tasks makes hardly more calls than AWS asks for', async () => {
+test('a release of twelve services and a hundred scheduled tasks makes at most 1.2 times the calls that AWS requires', async () => {
   const digest = await aws.putImage('web', 'one');
   proxy.reshape = (action, answer) => rollouts.reshape(action, answer);
   let updates = 0;
@@ -91,7 +91,7 @@ test('a release of twelve services and a hundred scheduled tasks makes hardly mo
   );
 });
 
-test('tasks that come and go, and old ones that drain, are waited for before the next step of a release', () => {
+test('the next step of a release waits for unstable tasks and for old tasks that drain', () => {
   assert.deepEqual([...(rollouts.notes.get('the others begin')?.healthy ?? [])], ['service-0']);
   assert.deepEqual(
     [...(rollouts.notes.get('the scheduled tasks move')?.gone ?? [])].toSorted(),
@@ -99,7 +99,7 @@ test('tasks that come and go, and old ones that drain, are waited for before the
   );
 });
 
-test('a schedule of EventBridge Scheduler starts the new revision, and keeps all that it has', async () => {
+test('a schedule of EventBridge Scheduler starts the new revision and keeps all other settings', async () => {
   const digest = await aws.putImage('web', 'hourly');
   const scheduler = await aws.clients.scheduler();
   await scheduler.send(new CreateScheduleGroupCommand({ Name: 'hourly' }));
@@ -136,7 +136,7 @@ test('a schedule of EventBridge Scheduler starts the new revision, and keeps all
   assert.partialDeepStrictEqual(whole, schedule);
 });
 
-test('over throttling, failures, lost answers, stale copies and short pages a release is whole', async () => {
+test('throttling, failures, lost answers, stale reads and short pages do not break a release', async () => {
   const digest = await aws.putImage('web', 'two');
   const kinds: readonly Break[] = ['throttle', 'fail', 'refuse', 'reset'];
   let [calls, looks] = [0, 0];
@@ -156,7 +156,7 @@ test('over throttling, failures, lost answers, stale copies and short pages a re
   assert.deepEqual([...(await imagesOnStage())], [`${REGISTRY}/web@${digest}`]);
 });
 
-test('when AWS takes no more changes in the middle, all that was changed goes back', async () => {
+test('if AWS accepts no more changes in the middle of a release, everything that was changed is rolled back', async () => {
   const before = await imagesOnStage();
   await aws.putImage('web', 'three');
   proxy.pageSize = undefined;

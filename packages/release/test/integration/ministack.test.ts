@@ -61,7 +61,7 @@ async function imageOf(service: string): Promise<string | undefined> {
   return definition.containerDefinitions?.[0]?.image;
 }
 
-test('a deploy runs its task, rolls services and schedules, by digest, and is on record', async () => {
+test('a deploy runs its task, rolls out services and schedules by digest, and is recorded', async () => {
   pushImage(`${REGISTRY}/web:staging-one`, `: one; ${LASTING}`);
   const planned = await tool('one', 'plan');
   assert.equal(planned.code, 0, planned.stderr);
@@ -84,13 +84,13 @@ test('a deploy runs its task, rolls services and schedules, by digest, and is on
   assert.match(docker('ps', '--no-trunc'), /: one;/);
 });
 
-test('what a stage already runs is not released again', async () => {
+test('a deploy of what the stage already runs does nothing', async () => {
   const { code, stderr } = await tool('one', 'deploy');
   assert.equal(code, 6, stderr);
   assert.match(stderr, /already runs all of it/);
 });
 
-test('a release whose containers exit goes back, says why with the last lines, and exits with 3', async () => {
+test('a release whose containers exit is rolled back, prints the cause with the last lines, and exits with code 3', async () => {
   const image = await imageOf('portal');
   pushImage(`${REGISTRY}/web:staging-broken`, 'case "$GREETING" in hello) echo no database; exit 7;; esac');
   const { code, stderr } = await tool('broken', 'deploy', '--skip-tasks');
@@ -105,7 +105,7 @@ test('a release whose containers exit goes back, says why with the last lines, a
   assert.match(record.reason, /app exited with code 7/);
 });
 
-test('a task before that fails ends the release before any service is touched', async () => {
+test('if a task before the services fails, the release ends before it changes any service', async () => {
   pushImage(`${REGISTRY}/web:staging-two`, `: two; ${LASTING}`);
   const path = join(cwd, 'failing.yaml');
   await writeFile(path, CONFIG.replace('echo migrated', 'echo no table; exit 4'));
@@ -115,7 +115,7 @@ test('a task before that fails ends the release before any service is touched', 
   assert.doesNotMatch(stderr, /roll out/);
 });
 
-test('a deploy that is killed in the middle is taken back by the next one, which waits for its lock', async () => {
+test('a deploy that is killed is rolled back by the next one, which first waits for its lock', async () => {
   const killed = start(['deploy', '--stage', 'staging', '--set', 'commit=two'], { cwd });
   await killed.says(/worker: roll out/);
   killed.kill('SIGKILL');
@@ -134,7 +134,7 @@ test('a deploy that is killed in the middle is taken back by the next one, which
   assert.deepEqual(outcomes, ['deployed', 'rolled back']);
 });
 
-test('of two deploys at once one goes, and the other waits for it', async () => {
+test('of two concurrent deploys, one runs and the other waits for it', async () => {
   pushImage(`${REGISTRY}/web:staging-three`, `: three; ${LASTING}`);
   pushImage(`${REGISTRY}/web:staging-four`, `: four; ${LASTING}`);
   const first = start(['deploy', '--stage', 'staging', '--set', 'commit=three'], { cwd });
@@ -150,7 +150,7 @@ test('of two deploys at once one goes, and the other waits for it', async () => 
   assert.match(docker('ps', '--no-trunc'), /: four;/);
 });
 
-test('a rollback goes to the release before, and twice goes back two', async () => {
+test('a rollback returns to the previous release, and a second one goes back one more', async () => {
   for (const [words, expected] of [
     [[], /: three;/],
     [[], /: two;/],
@@ -161,7 +161,7 @@ test('a rollback goes to the release before, and twice goes back two', async () 
   }
 });
 
-test('a variable is set in all task definitions, and a service is scaled, as releases of their own', async () => {
+test('setting a variable in all task definitions is a release of its own, and so is scaling a service', async () => {
   const set = await tool('two', 'set', 'LEVEL=debug', '--only', 'worker');
   assert.equal(set.code, 0, set.stderr);
   const scaled = await tool('two', 'scale', 'worker', '2');
@@ -174,7 +174,7 @@ test('a variable is set in all task definitions, and a service is scaled, as rel
   assert.equal(back.code, 0, back.stderr);
 });
 
-test('a task of the configuration is run once, with its lines and its exit code, or with another command', async () => {
+test('run starts a configured task once, prints its lines, returns its exit code, and accepts another command', async () => {
   const dry = await tool('two', 'run', 'migrate', '--dry-run');
   assert.match(dry.stdout, /would run portal:\d+: app with \/bin\/sh -c echo migrated/);
   const first = await tool('two', 'run', 'migrate');
@@ -191,7 +191,7 @@ test('a task of the configuration is run once, with its lines and its exit code,
   assert.match(logs.stdout, /^app\/[0-9a-f]{8} \| other\n$/);
 });
 
-test('Ctrl-C stops the task that run has started', async () => {
+test('Ctrl-C stops the task that run started', async () => {
   const command = ['run', 'migrate', '--stage', 'staging', '--set', 'commit=two', '--json', '--'];
   const running = start([...command, '/bin/sh', '-c', 'echo ready; sleep 3600'], { cwd });
   await running.prints(/ready/);
@@ -245,7 +245,7 @@ test('images are built, pushed with all tags, listed, tagged and untagged', asyn
   assert.match((await change('manifest', 'web', digest)).stdout, /"schemaVersion": ?2/);
 });
 
-test('an image of another registry is copied into the own one, and is planned by the digest that it had there', async () => {
+test('an image of another registry is copied into ECR, and the plan names its original digest', async () => {
   await using _registry = await startSecondRegistry();
   const there = `${SECOND_REGISTRY}/upstream/web:1`;
   pushImage(there, `: mirrored; ${LASTING}`);
@@ -261,7 +261,7 @@ test('an image of another registry is copied into the own one, and is planned by
   assert.ok(stdout.includes(`${REGISTRY}/web@${await digestThere('upstream/web', '1')}`), stdout);
 });
 
-test('what a release leans on is checked by name, and a placeholder in a secret is found', async () => {
+test('verify checks everything that a release depends on by name, and finds a placeholder in a secret', async () => {
   const secrets = await aws.clients.secrets();
   const SecretString = JSON.stringify({ PASSWORD: 'CHANGE_ME', KEY: 'the value of the key' });
   const { ARN } = await secrets.send(new CreateSecretCommand({ Name: 'shop', SecretString }));

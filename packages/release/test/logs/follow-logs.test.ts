@@ -29,7 +29,7 @@ async function world() {
   };
 }
 
-test('whatever the pages are, each event comes once and in the order of its stream', async () => {
+test('each event arrives once and in the order of its stream, however CloudWatch pages them', async () => {
   await using aws = await JsonAws.start();
   const writes = fc.array(fc.tuple(fc.nat({ max: 2 }), fc.nat({ max: 12 })), { maxLength: 12 });
   const pages = fc.array(fc.nat({ max: 4 }), { minLength: 1, maxLength: 10 });
@@ -63,7 +63,7 @@ test('whatever the pages are, each event comes once and in the order of its stre
   );
 });
 
-test('without following, all containers are read to their ends, ordered by time', async () => {
+test('without --follow, the logs of all containers are read to their ends and ordered by time', async () => {
   await using there = await world();
   const { store, aws } = there;
   store.add('ecs/app/1111aaaa2222', 'app 1', 'app 3', 'app 5', 'app 6');
@@ -93,7 +93,7 @@ test('without following, all containers are read to their ends, ordered by time'
   );
 });
 
-test('followed, streams and tasks that come later are heard, and an abort ends it', async () => {
+test('a followed log includes streams and tasks that start later, and ends when it is aborted', async () => {
   await using there = await world();
   const { store, aws } = there;
   const stop = new AbortController();
@@ -124,7 +124,7 @@ test('followed, streams and tasks that come later are heard, and an abort ends i
   assert.deepEqual(seen, ['first 1', 'second 2', 'last of first 3']);
 });
 
-test('when CloudWatch throttles, the reader backs off and goes on where it was', async () => {
+test('if CloudWatch throttles, the reader backs off and continues where it was', async () => {
   await using there = await world();
   const { store, aws } = there;
   store.add('ecs/app/1111aaaa2222', ...Array.from({ length: 8 }, (_, i) => `line ${i}`));
@@ -153,7 +153,7 @@ test('when CloudWatch throttles, the reader backs off and goes on where it was',
   );
 });
 
-test('who may not read a log group is told which right is missing', async () => {
+test('if the caller may not read a log group, the error names the missing right', async () => {
   await using there = await world();
   there.store.refusal = () => 'AccessDeniedException';
   const follower = new LogFollower(there.aws.logs);
@@ -163,7 +163,7 @@ test('who may not read a log group is told which right is missing', async () => 
   );
 });
 
-test('a start time leaves out what is older', async () => {
+test('a start time excludes older events', async () => {
   await using there = await world();
   there.store.add('ecs/app/1111aaaa2222', 'old 10', 'new 20');
   const events = await new LogFollower(there.aws.logs, 15).round([source('app')], never);
@@ -173,7 +173,7 @@ test('a start time leaves out what is older', async () => {
   );
 });
 
-test('the streams of a service are those of its tasks, page by page, where the driver is awslogs', async () => {
+test("the log streams of a service are those of its tasks' containers with the driver awslogs, over all pages", async () => {
   await using aws = await JsonAws.start();
   const options = { 'awslogs-group': '/ecs/app', 'awslogs-stream-prefix': 'ecs' };
   const containerDefinitions = [

@@ -34,7 +34,7 @@ const messages = fc.record(
   { noNullPrototype: true },
 );
 
-test('a message has the fields that the agent reads, where it reads them', () => {
+test('a message has the fields that the agent reads, at the offsets where it reads them', () => {
   const bytes = encodeMessage(message);
   assert.equal(bytes.readUInt32BE(0), 116);
   assert.equal(bytes.toString('latin1', 4, 36), `input_stream_data${' '.repeat(15)}`);
@@ -49,17 +49,17 @@ test('a message has the fields that the agent reads, where it reads them', () =>
   assert.equal(bytes.toString('latin1', 120), 'payload');
 });
 
-test('what is encoded is decoded to the same', () => {
+test('an encoded message decodes to the same message', () => {
   fc.assert(fc.property(messages, (one) => assert.deepEqual(decodeMessage(encodeMessage(one)), one)));
 });
 
-test('a type that is padded with NUL is read like one that is padded with blanks', () => {
+test('a message type can be padded with NULs or with spaces', () => {
   const bytes = encodeMessage(message);
   bytes.fill(0, 4 + message.type.length, 36);
   assert.equal(decodeMessage(bytes).type, message.type);
 });
 
-test('a message that is cut, or whose payload was changed, is refused', () => {
+test('a message that is truncated, or whose payload was changed, is refused', () => {
   fc.assert(
     fc.property(messages, fc.nat(), (one, place) => {
       const bytes = encodeMessage(one);
@@ -73,7 +73,7 @@ test('a message that is cut, or whose payload was changed, is refused', () => {
   );
 });
 
-test('arbitrary bytes are refused, or decoded, and nothing else', () => {
+test('arbitrary bytes are either decoded or refused', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
       try {

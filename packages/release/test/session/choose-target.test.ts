@@ -26,7 +26,7 @@ const all = [
   target('2222bbbb', 'proxy'),
 ];
 
-test('the only container that fits is chosen; of several none', () => {
+test('a container is chosen only if it is the only one that matches', () => {
   const one = chooseTarget([target('1111aaaa')], {});
   assert.deepEqual(one, { kind: 'one', target: target('1111aaaa') });
   assert.deepEqual(chooseTarget(all, { task: '2222', container: 'proxy' }), { kind: 'one', target: all[3] });
@@ -37,7 +37,7 @@ test('the only container that fits is chosen; of several none', () => {
   assert.deepEqual(chooseTarget(all, { container: 'app' }), { kind: 'several', targets: [all[0], all[2]] });
 });
 
-test('where nothing fits, what runs is listed', () => {
+test('if no container matches, the error lists the running ones', () => {
   assert.throws(() => chooseTarget([], {}), /no task runs/);
   assert.throws(() => chooseTarget(all, { task: '3333' }), /no running task is named 3333.*1111aaaa {2}app/s);
   assert.throws(() => chooseTarget(all, { task: '2' }), /no running task is named 2;/);
@@ -47,7 +47,7 @@ test('where nothing fits, what runs is listed', () => {
   );
 });
 
-test('what keeps ECS Exec from a container is told with what to do', () => {
+test('if ECS Exec cannot reach a container, the error says why and what to do', () => {
   assert.equal(execProblem(target('1')), undefined);
   assert.match(execProblem(target('1', 'app', { isExecEnabled: false })) ?? '', /set enableExecuteCommand/);
   assert.match(execProblem(target('1', 'app', { agent: undefined })) ?? '', /no ExecuteCommandAgent/);

@@ -7,7 +7,7 @@ import { signedHeaders } from '../../src/session/sign-request.ts';
 import { container, exec, service, task } from '../support/exec-world.ts';
 import { pipes, Terminal } from '../support/session-streams.ts';
 
-test('a session that is over cannot be resumed, and that is told', async () => {
+test('the error for a session that has ended says that it cannot be resumed', async () => {
   await using there = await service();
   const streams = pipes('');
   const session = exec(there, ['sh', '-c', 'echo ready; sleep 100'], streams);
@@ -17,7 +17,7 @@ test('a session that is over cannot be resumed, and that is told', async () => {
   await assert.rejects(session, { problem: 'closed', message: /the session is over/ });
 });
 
-test('a session that the service closes tells its reason', async () => {
+test("if the service closes a session, the error contains the service's reason", async () => {
   await using there = await service();
   const terminal = new Terminal();
   const session = exec(there, ['cat'], terminal);
@@ -33,7 +33,7 @@ test('a session that the service closes tells its reason', async () => {
   assert.deepEqual(terminal.raw, [true, false]);
 });
 
-test('an image without a shell is told, and runs a command without one', async () => {
+test('the error for an image without a shell says how to run a command without one', async () => {
   await using there = await service();
   there.agent = () => ({
     sessionType: 'InteractiveCommands',
@@ -53,7 +53,7 @@ test('an image without a shell is told, and runs a command without one', async (
   assert.equal(there.calls.at(-1)?.body.command, '/app --version');
 });
 
-test('when KMS gives no key, the session ends with what to do', async () => {
+test('if KMS provides no key, the session ends with an error that says what to do', async () => {
   await using there = await service();
   const choose = there.agent;
   there.agent = (call) => ({ ...choose(call), key: there.key });
@@ -71,7 +71,7 @@ test('when KMS gives no key, the session ends with what to do', async () => {
   assert.equal(action?.ActionStatus, 2);
 });
 
-test('an abort ends the session at the service too, and restores the terminal', async () => {
+test('an abort terminates the session at the service too, and restores the terminal', async () => {
   await using there = await service();
   const terminal = new Terminal();
   const stop = new AbortController();
@@ -83,7 +83,7 @@ test('an abort ends the session at the service too, and restores the terminal', 
   assert.deepEqual(terminal.raw, [true, false]);
 });
 
-test('a refusal of ExecuteCommand is told with its cause', async () => {
+test('if ECS refuses ExecuteCommand, the error names the cause', async () => {
   await using there = await service();
   there.fail = (action) => (action === 'ExecuteCommand' ? 'TargetNotConnectedException' : undefined);
   await assert.rejects(exec(there, ['true'], pipes('')), {
@@ -97,7 +97,7 @@ test('a refusal of ExecuteCommand is told with its cause', async () => {
   });
 });
 
-test('who may not open a data channel by name opens it by its token alone', async () => {
+test("a caller without the right to open a data channel opens it with the session's token alone", async () => {
   await using there = await service();
   there.refuse = ({ authorization }) => (authorization === undefined ? undefined : 403);
   const headers = signedHeaders('us-east-1', async () => ({
@@ -117,7 +117,7 @@ test('who may not open a data channel by name opens it by its token alone', asyn
   });
 });
 
-test('where several containers fit, a person is asked and a script is not', async () => {
+test('if several containers match, a person on a terminal is asked, and a script gets an error', async () => {
   await using there = await service();
   there.tasks = [task('1111aaaa', [container('app'), container('proxy')])];
   await assert.rejects(exec(there, ['true'], pipes('')), { problem: 'target', message: /1111aaaa {2}proxy/ });

@@ -19,7 +19,7 @@ function badNetwork(): () => readonly number[] {
   };
 }
 
-test('a command without a terminal gives its output as it is, and its exit code', async () => {
+test('a command without a terminal returns its output unchanged, and its exit code', async () => {
   await using there = await service();
   const streams = pipes();
   const code = await exec(there, ['sh', '-c', 'echo "a  b"; echo error >&2; exit 7'], streams);
@@ -30,14 +30,14 @@ test('a command without a terminal gives its output as it is, and its exit code'
   assert.equal(call?.body.container, 'app');
 });
 
-test('one word with blanks is a line for the shell', async () => {
+test('a single argument with spaces is run as a line of shell', async () => {
   await using there = await service();
   const streams = pipes();
   assert.equal(await exec(there, [`printf '%s\\n' "it's" $((1 + 1)); false`], streams), 1);
   assert.equal(streams.stdout.text, "it's\n2\n");
 });
 
-test('input of any bytes arrives unchanged, and its end too', async () => {
+test('input of any bytes arrives unchanged, and so does its end', async () => {
   await using there = await service();
   const input = Buffer.concat([randomBytes(100_001), Buffer.from([4, 3, 26, 13, 10])]);
   const streams = pipes(input);
@@ -45,7 +45,7 @@ test('input of any bytes arrives unchanged, and its end too', async () => {
   assert.equal(streams.stdout.text, `${createHash('sha256').update(input).digest('hex')}  -\n`);
 });
 
-test('much output arrives whole over a network that loses, repeats and reorders, through a slow reader', async () => {
+test('large output arrives complete over a network that loses, repeats and reorders messages, even with a slow reader', async () => {
   await using there = await service();
   there.fate = badNetwork();
   const streams = pipes('');
@@ -55,7 +55,7 @@ test('much output arrives whole over a network that loses, repeats and reorders,
   assert.ok(isWhole, `${streams.stdout.text.length} characters came`);
 });
 
-test('on a terminal keys go to the program, Ctrl-C and the size too, and the terminal is as it was afterwards', async () => {
+test('on a terminal, all keys including Ctrl-C and each new size reach the program, and the terminal is restored afterwards', async () => {
   await using there = await service();
   const terminal = new Terminal();
   terminal.stdout.columns = 101;
@@ -79,7 +79,7 @@ test('on a terminal keys go to the program, Ctrl-C and the size too, and the ter
   assert.ok(!terminal.stdout.text.includes('\x1e'), 'no mark is shown');
 });
 
-test('a lost connection is resumed with a new token, and nothing is lost or doubled', async () => {
+test('a lost connection is resumed with a new token, and nothing is lost or repeated', async () => {
   await using there = await service();
   const streams = pipes('');
   const session = exec(
@@ -97,7 +97,7 @@ test('a lost connection is resumed with a new token, and nothing is lost or doub
   assert.match(String(there.opened[2]?.TokenValue), /^next token/);
 });
 
-test('an agent that tells exit code and stderr apart is believed', async () => {
+test('if an agent reports the exit code and stderr separately, they are used', async () => {
   await using there = await service();
   there.agent = () => ({
     sessionType: 'NonInteractiveCommands',
@@ -112,7 +112,7 @@ test('an agent that tells exit code and stderr apart is believed', async () => {
   assert.equal(streams.stderr.text, 'to stderr\n');
 });
 
-test('an agent without a handshake is understood', async () => {
+test('an agent that sends no handshake is supported', async () => {
   await using there = await service();
   const choose = there.agent;
   there.agent = (call) => ({ ...choose(call), hasHandshake: false });
@@ -121,7 +121,7 @@ test('an agent without a handshake is understood', async () => {
   assert.equal(streams.stdout.text, 'old\n');
 });
 
-test('a session that KMS encrypts carries nothing in the clear', async () => {
+test('a session that KMS encrypts sends nothing as plain text', async () => {
   await using there = await service();
   const choose = there.agent;
   there.agent = (call) => ({ ...choose(call), key: there.key });
@@ -146,7 +146,7 @@ test('a session that KMS encrypts carries nothing in the clear', async () => {
   assert.deepEqual(action?.ActionResult, { KMSCipherTextKey: Buffer.from('ciphertext').toString('base64') });
 });
 
-test('while the service pauses the publication, input waits', async () => {
+test('input waits while the service pauses publication', async () => {
   await using there = await service();
   const terminal = new Terminal();
   const session = exec(there, ['sh', '-c', 'echo ready; read line; echo "got $line"'], terminal);

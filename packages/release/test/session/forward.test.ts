@@ -86,7 +86,7 @@ async function talk(port: number, bytes: Buffer, length = bytes.length): Promise
   return got;
 }
 
-test('bytes pass both ways unchanged, in several connections at once, each with a session of its own', async () => {
+test('bytes pass unchanged in both directions, in several connections at once, each with its own session', async () => {
   await using world = await forward((socket) => socket.pipe(socket));
   let count = 0;
   world.there.fate = () => (++count % 6 === 0 ? [] : count % 7 === 0 ? [0, 20] : [0]);
@@ -100,7 +100,7 @@ test('bytes pass both ways unchanged, in several connections at once, each with 
   assert.deepEqual(world.failures, []);
 });
 
-test('a forwarded connection that KMS encrypts carries nothing in the clear, and goes on over a new socket', async () => {
+test('a forwarded connection that KMS encrypts sends nothing as plain text, and continues over a new socket', async () => {
   const world: World = await forward((socket) => socket.pipe(socket), { kms: async () => world.there.kms });
   await using _ = world;
   const { there } = world;
@@ -121,13 +121,13 @@ test('a forwarded connection that KMS encrypts carries nothing in the clear, and
   assert.ok(there.opened.length > 1);
 });
 
-test('a server that speaks first is heard on every connection', async () => {
+test('if the server speaks first, its bytes arrive on every connection', async () => {
   await using world = await forward((socket) => socket.write('220 ready\r\n'));
   for (let i = 0; i < 3; i++)
     assert.equal(String(await talk(world.localPort, Buffer.alloc(0), 11)), '220 ready\r\n');
 });
 
-test('the end of a connection reaches the container, and its session is terminated', async () => {
+test('when a connection ends, the container sees the end, and the session is terminated', async () => {
   const { promise: ended, resolve } = Promise.withResolvers<string>();
   await using world = await forward((socket) => {
     let got = '';
@@ -142,7 +142,7 @@ test('the end of a connection reaches the container, and its session is terminat
   assert.deepEqual(world.there.agents[0]?.inputs.at(-1), { type: 10, payload: Buffer.from([0, 0, 0, 2]) });
 });
 
-test('a connection that the agent cannot make is told, and the next one is made', async () => {
+test('a connection that the agent cannot make is reported, and the next one works', async () => {
   let isRefused = true;
   await using world = await forward((socket) => socket.pipe(socket));
   const choose = world.there.agent;
@@ -153,7 +153,7 @@ test('a connection that the agent cannot make is told, and the next one is made'
   assert.equal(String(await talk(world.localPort, Buffer.from('hello'))), 'hello');
 });
 
-test('an abort ends open connections, and their sessions at the service', async () => {
+test('an abort ends open connections and terminates their sessions at the service', async () => {
   await using world = await forward((socket) => socket.pipe(socket));
   const socket = connect(world.localPort, '127.0.0.1');
   socket.on('error', () => {}).write('x');
@@ -165,7 +165,7 @@ test('an abort ends open connections, and their sessions at the service', async 
   assert.equal(world.there.calls.at(-1)?.action, 'TerminateSession');
 });
 
-test('a local port that is taken is told', async () => {
+test('the error for a local port in use names the port', async () => {
   const { server, port } = await listen(() => {});
   await using there = await SessionService.start();
   const signal = new AbortController().signal;

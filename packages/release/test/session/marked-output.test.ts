@@ -20,7 +20,7 @@ function* cut(whole: Buffer, lengths: readonly number[]): Generator<Buffer> {
   }
 }
 
-test('output between the marks comes out unchanged, however it is cut, and the exit code after it', () => {
+test('output between the marks is returned unchanged, however it is split, with the exit code after it', () => {
   const lengths = fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 });
   fc.assert(
     fc.property(bytes, bytes, fc.nat({ max: 255 }), lengths, (before, output, code, sizes) => {
@@ -40,7 +40,7 @@ test('output between the marks comes out unchanged, however it is cut, and the e
   );
 });
 
-test('output without the marks comes out whole', () => {
+test('output without marks is returned complete', () => {
   const command = shellCommand({ words: ['true'], hasTerminal: false, hasInput: false });
   const marks = new MarkedOutput(command);
   const text = `Unable to start${command.startMark.slice(0, 9)}`;
@@ -48,7 +48,7 @@ test('output without the marks comes out whole', () => {
   assert.equal(marks.exitCode, undefined);
 });
 
-test('words of any characters reach the program, through the agent and the shell', () => {
+test('arguments of any characters reach the program unchanged, through the agent and the shell', () => {
   const word = fc.string({ unit: 'grapheme', maxLength: 20 }).filter((text) => !/\0/.test(text));
   fc.assert(
     fc.property(fc.array(word, { minLength: 1, maxLength: 5 }), (words) => {
@@ -63,7 +63,7 @@ test('words of any characters reach the program, through the agent and the shell
   assert.equal(quote("it's"), `'it'\\''s'`);
 });
 
-test('input of any bytes is lines of base64 that the agent takes, and then its end', () => {
+test('input of any bytes is sent as base64 lines that the agent accepts, followed by an end of file', () => {
   const chunks = fc.array(fc.uint8Array({ maxLength: 3_000 }));
   fc.assert(
     fc.property(chunks, (input) => {

@@ -77,7 +77,7 @@ test('under loss, duplication and reordering, each side gets each message once a
   );
 });
 
-test('a message that is not acknowledged is sent again after growing times, and given up after five minutes', () => {
+test('an unacknowledged message is resent with increasing delays, and abandoned after five minutes', () => {
   const clock = new VirtualTimers();
   const times: number[] = [];
   const [client] = pair(clock, () => {
@@ -92,7 +92,7 @@ test('a message that is not acknowledged is sent again after growing times, and 
   assert.ok(clock.now() > 300_000 && clock.now() < 310_000);
 });
 
-test('an acknowledgement that was lost is given again', () => {
+test('a lost acknowledgement is sent again', () => {
   const clock = new VirtualTimers();
   let acknowledgements = 0;
   const [client, agent] = pair(clock, undefined, () => (++acknowledgements === 1 ? [] : [1]));
@@ -102,7 +102,7 @@ test('an acknowledgement that was lost is given again', () => {
   assert.deepEqual(agent.got, numbered(1));
 });
 
-test('while the publication is paused nothing is sent but acknowledgements, and then all of it', () => {
+test('while publication is paused, only acknowledgements are sent, and everything else afterwards', () => {
   const clock = new VirtualTimers();
   const [client, agent] = pair(clock);
   const tell = (type: string) =>
@@ -121,7 +121,7 @@ test('while the publication is paused nothing is sent but acknowledgements, and 
   assert.deepEqual(agent.got, numbered(3));
 });
 
-test('what was sent while no socket was there arrives over the next one', () => {
+test('messages that were sent without a socket arrive over the next one', () => {
   const clock = new VirtualTimers();
   const [client, agent] = pair(clock);
   sendNumbers(client, 2);
@@ -155,7 +155,7 @@ test('a sender waits while 64 messages are unacknowledged', async () => {
   assert.deepEqual(agent.got, numbered(100));
 });
 
-test('what comes too early is kept up to 10,000 messages, and beyond that not acknowledged', () => {
+test('up to 10,000 messages that arrive early are kept, and further ones are not acknowledged', () => {
   const clock = new VirtualTimers();
   const client = new Peer(clock, CLIENT_END);
   const [first] = [
@@ -178,7 +178,7 @@ test('what comes too early is kept up to 10,000 messages, and beyond that not ac
 
 const ID = 'dd01e56b-ff48-483e-a508-b5f073f31b16';
 
-test('a closed channel tells its reason', () => {
+test('the error for a closed channel contains the reason', () => {
   const client = new Peer(new VirtualTimers(), CLIENT_END);
   const payload = Buffer.from(JSON.stringify({ SessionId: 's', Output: 'Session timed out.' }));
   client.stream.receive(

@@ -37,7 +37,7 @@ async function failure(streamUrl: string, more: Partial<SocketOptions> = {}) {
   return { error, pauses };
 }
 
-test('a service that accepts and hangs up is not asked for ever', async () => {
+test('after six connections that the service closes, no further one is tried', async () => {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(server, 'listening');
   let asked = 0;
@@ -53,7 +53,7 @@ test('a service that accepts and hangs up is not asked for ever', async () => {
   server.close();
 });
 
-test('a service that cannot be reached is told after six attempts', async () => {
+test('a service that cannot be reached is reported after six attempts', async () => {
   const { error, pauses } = await failure('ws://127.0.0.1:9/');
   assert.match(error.message, /cannot be reached: .*ECONNREFUSED.*ssmmessages on port 443/);
   assert.equal(pauses.length, 5);
