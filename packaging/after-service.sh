@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs each time the service has ended, in whatever way. While a hand-over to another version is under way, the version
-# that began it decides what becomes of it, because the new one may not be able to run at all.
+# systemd runs this each time the service has ended, whatever the cause. During a hand-over to another version, this runs
+# the program of the version that hands over, because the new program may not be able to run at all.
 program=/opt/ecs-host-service/ecs-host-service
 if grep -qs '"isReplaced":true' /run/ecs-host-service/hand-over.json && [ -x "$program.previous" ]; then
   program=$program.previous

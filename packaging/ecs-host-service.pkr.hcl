@@ -1,11 +1,11 @@
 # Makes machine images (AMIs) for hosts, with Ubuntu 24.04 and with Amazon Linux 2023, from the tarball of `make build`.
-# An image contains no settings, no secrets and no identity. User data adds them, as in user-data.example.sh.
+# An image contains no settings, no secrets and no identity. User data adds them; see user-data.example.sh.
 #
 #   packer init packaging/ecs-host-service.pkr.hcl
 #   packer build -var region=… -var tarball=build/ecs-host-service-….tar.gz -var commit=… \
 #     -var ecs_agent_url=… -var ecs_agent_sha256=… packaging/ecs-host-service.pkr.hcl
 #
-# To make only one of the two, use -only=amazon-ebs.ubuntu or -only=amazon-ebs.amazon-linux.
+# To make only one of the two images, use -only=amazon-ebs.ubuntu or -only=amazon-ebs.amazon-linux.
 
 packer {
   required_version = ">= 1.8.0"
@@ -19,57 +19,57 @@ packer {
 
 variable "region" {
   type        = string
-  description = "Where the image is made. Let copy_to have the others."
+  description = "The region in which the image is made. List other regions in copy_to."
 }
 
 variable "copy_to" {
   type        = list(string)
   default     = []
-  description = "Further regions that get a copy of the image."
+  description = "Other regions that get a copy of the image."
 }
 
 variable "tarball" {
   type        = string
-  description = "What make build has made, for this architecture."
+  description = "The tarball from \"make build\" for this architecture."
 }
 
 variable "commit" {
   type        = string
-  description = "The commit of the tarball, to be sure: another one is refused."
+  description = "The commit of the tarball. Packer refuses a tarball of another commit."
 }
 
 variable "ecs_agent_url" {
   type        = string
-  description = "For Ubuntu: where the deb of amazon-ecs-init is, for this architecture. AWS documents it under \"Installing the Amazon ECS container agent\". Empty for Amazon Linux alone, which has the agent itself."
+  description = "For Ubuntu: the URL of the deb of amazon-ecs-init for this architecture. AWS documents it under \"Installing the Amazon ECS container agent\". Leave it empty if you make only the image with Amazon Linux, which includes the agent."
 }
 
 variable "ecs_agent_sha256" {
   type        = string
-  description = "Digest of that deb, once somebody has verified its signature."
+  description = "The SHA-256 of that deb, after you have verified its signature."
 }
 
 variable "architecture" {
   type        = string
   default     = "x86_64"
-  description = "Or arm64."
+  description = "x86_64 or arm64."
 }
 
 variable "instance_type" {
   type        = string
   default     = ""
-  description = "On which the image is made. Empty: a small one of the architecture."
+  description = "The type of the instance on which the image is made. Empty: a small one of the architecture."
 }
 
 variable "instance_profile" {
   type        = string
   default     = ""
-  description = "Of the instance on which the image is made. Making it takes none."
+  description = "The profile of the instance on which the image is made. It needs none."
 }
 
 variable "subnet_id" {
   type        = string
   default     = ""
-  description = "Empty: one of the default VPC."
+  description = "The subnet in which the image is made. Empty: a subnet of the default VPC."
 }
 
 variable "ubuntu_owner" {
@@ -98,19 +98,19 @@ variable "amazon_linux_name" {
 variable "encrypt" {
   type        = bool
   default     = false
-  description = "Whether the image's snapshot is encrypted. Other accounts can then use it with their right to the key alone."
+  description = "Whether the image's snapshot is encrypted. Another account then needs access to the key to use the image."
 }
 
 variable "kms_key_id" {
   type        = string
   default     = ""
-  description = "Empty: the account's own key for EBS."
+  description = "The key for encryption. Empty: the account's default key for EBS."
 }
 
 variable "force" {
   type        = bool
   default     = false
-  description = "Whether an image is made that lacks something, such as uinput, for hosts with INPUT_DEVICES=optional."
+  description = "Whether to make the image even if it does not meet all requirements, for example without uinput for hosts with INPUT_DEVICES=optional."
 }
 
 locals {
@@ -140,7 +140,7 @@ source "amazon-ebs" "host" {
   snapshot_tags             = local.tags
   tags                      = merge(local.tags, { "ecs-host-service:base" = "{{ .SourceAMIName }}" })
 
-  # For the instance on which the image is made. Those of hosts are in their launch template: see docs/operations.md.
+  # For the instance on which the image is made. Hosts get theirs from their launch template; see docs/operations.md.
   metadata_options {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
@@ -206,11 +206,11 @@ build {
   provisioner "shell" {
     execute_command = local.as_root
     inline_shebang  = "/bin/sh -eu"
-    # 2 means that it finished with recoverable errors.
+    # Exit code 2 means that cloud-init finished with recoverable errors.
     inline = ["cloud-init status --wait || [ $? = 2 ]"]
   }
 
-  # A host is never upgraded while it runs; a new image replaces it.
+  # The packages of a host are never upgraded while it runs; a host with a new image replaces it.
   provisioner "shell" {
     only             = ["amazon-ebs.ubuntu"]
     execute_command  = local.as_root
@@ -232,14 +232,14 @@ build {
     inline          = ["dnf -qy upgrade"]
   }
 
-  # Modules are installed for the running kernel.
+  # The next step installs modules for the running kernel, so the newest kernel must run.
   provisioner "shell" {
     execute_command   = local.as_root
     expect_disconnect = true
     inline            = ["systemctl reboot"]
   }
 
-  # ecs.service is masked meanwhile: an agent that ran here would leave its identity in the image.
+  # ecs.service is masked during the installation, because an agent that ran here would leave its identity in the image.
   provisioner "shell" {
     only                = ["amazon-ebs.ubuntu"]
     pause_before        = "20s"
@@ -253,7 +253,7 @@ build {
     inline_shebang = "/bin/sh -eu"
     inline = [
       "apt-get -qy install docker.io chrony iptables tar zstd lz4 curl \"linux-modules-extra-$(uname -r)\"",
-      # It fetches secrets on hosts. On Ubuntu, it is available only as a snap.
+      # The AWS CLI fetches secrets on hosts. On Ubuntu, it is available only as a snap.
       "snap install aws-cli --classic",
       "curl --fail --silent --show-error --location --proto =https --output /tmp/amazon-ecs-init.deb \"$URL\"",
       "echo \"$SHA256  /tmp/amazon-ecs-init.deb\" | sha256sum --check",
@@ -272,7 +272,7 @@ build {
     execute_command     = local.as_root
     inline_shebang      = "/bin/sh -eu"
     inline = [
-      # The packages of the kernel 6.1 have no number in their names.
+      # For kernel 6.1, the names of the packages contain no version.
       "series=$(uname -r | cut -d. -f1-2)",
       "extra=kernel$([ \"$series\" = 6.1 ] || echo \"$series\")-modules-extra",
       "systemctl mask --runtime ecs.service",
@@ -286,7 +286,7 @@ build {
     destination = "/tmp/ecs-host-service.tar.gz"
   }
 
-  # The service has no settings yet, and waits for user data to enable it.
+  # The service has no settings yet. User data enables it later.
   provisioner "shell" {
     execute_command = local.as_root
     environment_vars = [
@@ -308,8 +308,8 @@ build {
     ]
   }
 
-  # The identity of a host. An empty machine-id is filled at boot. A missing one would count as a first boot, at which
-  # systemd enables the units that distributions preset, such as ecs.service.
+  # Removes the identity of the host. systemd fills an empty machine-id at boot. A missing one would count as a first boot,
+  # at which systemd enables the units that distributions preset, such as ecs.service.
   provisioner "shell" {
     execute_command = local.as_root
     inline_shebang  = "/bin/sh -eu"

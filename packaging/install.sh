@@ -2,12 +2,12 @@
 # Installs ecs-host-service on this host, or upgrades it. Run it as root, from the unpacked tarball or from
 # /opt/ecs-host-service:
 #
-#   install.sh [--force]             --force: install even if the host lacks something
+#   install.sh [--force]             --force: install even if the host does not meet all requirements
 #   install.sh uninstall [--purge]   --purge: also remove settings, secrets, receipts, logs and the host's id
 #
 # A running service is not affected: it continues with the files from which it was started. Running the script again
-# does no harm. It is also how the service gets secrets that were put into /etc/ecs-host-service/credentials later.
-# DESTDIR=… writes the files below a directory and does nothing else.
+# does no harm. Run it again after you put secrets into /etc/ecs-host-service/credentials, so that the service gets them.
+# With DESTDIR=…, it writes the files below that directory and does nothing else.
 set -eu
 umask 022
 
@@ -30,7 +30,7 @@ fail() {
   exit 1
 }
 
-# The targets of the files that do not stay in the program's directory: SOURCE TARGET.
+# Prints SOURCE TARGET for each file that is also installed outside the program's directory.
 places() {
   for unit in "$service" "$wait" "$guard"; do echo "$unit $units/$unit"; done
   for rules in 69-fractal-input.rules 90-fractal-input.rules; do echo "$rules /etc/udev/rules.d/$rules"; done
@@ -57,7 +57,8 @@ put() {
 
 mode_of() { if [ -x "$1" ]; then echo 755; else echo 644; fi; }
 
-# What runs is kept, for a new version that does not come up, and not what was installed since and has never run.
+# Keeps the program that runs now, so that a failed upgrade can return to it. A program that was installed later but has
+# never run is not kept.
 keep_previous() {
   program=$opt/ecs-host-service
   [ -z "$root" ] && [ -e "$program" ] || return 0
@@ -117,37 +118,38 @@ put_credentials() {
 check_host() {
   [ "$(id -u)" = 0 ] || fail "must be run as root"
   "$here/ecs-host-service" version > /dev/null ||
-    fail "this host cannot run $here/ecs-host-service: it is for $(sed -n 's/^platform //p' "$here/VERSION") with a C library of 2.28 or newer"
+    fail "this host cannot run $here/ecs-host-service, which needs $(sed -n 's/^platform //p' "$here/VERSION") and glibc 2.28 or newer"
   modprobe --quiet uinput || true
   found=$("$here/ecs-host-service" doctor --host) && return 0
-  say "This host lacks something:"
+  say "This host does not meet the requirements:"
   printf '%s\n' "$found" | sed -n '/^error/{p;n;p}' >&2
-  [ "$1" = --force ] || fail "see to it, or go on all the same with --force"
+  [ "$1" = --force ] || fail "fix these problems, or install anyway with --force"
 }
 
 tell_system() {
   systemctl mask --quiet ctrl-alt-del.target
   # Keystrokes in a container must not reach a login prompt of the host. serial-getty@ stays.
-  # shellcheck disable=SC2086 # they are several
+  # shellcheck disable=SC2086 # a list of units
   systemctl mask --quiet $gettys ||
-    say "Login prompts on virtual consoles ($gettys) could not be masked; see that none is started."
+    say "systemd could not mask login prompts on virtual consoles ($gettys); make sure that none starts."
   systemctl stop 'getty@*.service' 'autovt@*.service'
-  # This service starts the agent.
+  # The service starts the ECS agent itself.
   if systemctl is-enabled --quiet ecs.service 2>/dev/null; then systemctl disable --quiet ecs.service; fi
   systemctl daemon-reexec
   udevadm control --reload
   sysctl --quiet --load=/etc/sysctl.d/60-ecs-host-service.conf
   systemctl enable --quiet "$service" "$guard"
-  # Docker starts this unit whenever it starts.
+  # Docker starts the guard whenever it starts itself; this covers a Docker that already runs.
   ! runs docker.service || systemctl restart "$guard" ||
-    say "Containers may reach the credentials of this host: \"systemctl status $guard\" says why."
+    say "Containers may be able to reach the credentials of this host; \"systemctl status $guard\" shows why."
 }
 
 tell_docker() {
   if ! grep -qs "$profile" "$daemon"; then
-    say "Docker has other settings; put \"seccomp-profile\": \"$profile\" into $daemon and restart Docker."
+    say "$daemon does not name the seccomp profile; add \"seccomp-profile\": \"$profile\" to it and restart Docker."
   elif [ "$1" = changed ] && { runs "$service" || [ -n "$(docker ps --quiet 2>/dev/null)" ]; }; then
-    say "Docker takes the new seccomp profile when it is restarted; it was not, since that ends this service and containers."
+    say "Docker uses the new seccomp profile only after a restart. The installer did not restart Docker, because that would"
+    say "end the service and all containers."
   elif [ "$1" = changed ]; then
     systemctl restart docker.service
   fi
@@ -155,11 +157,14 @@ tell_docker() {
 
 tell_operator() {
   if runs "$service"; then
-    say "The service runs, and goes on as it was. To change to this version, while containers run on:"
+    say "The service still runs the previous version. To switch to this version while containers keep running, run:"
     say "  ecs-host-service upgrade"
   else
-    say "Write its settings into $settings/environment, its secrets into $settings/credentials (and run install.sh again"
-    say "then), see with \"ecs-host-service doctor\" that nothing is missing, and start it: systemctl start $service"
+    say "Next steps:"
+    say "  1. Write the settings into $settings/environment."
+    say "  2. Write each secret into a file in $settings/credentials, and run install.sh again."
+    say "  3. Check the settings and the host: ecs-host-service doctor"
+    say "  4. Start the service: systemctl start $service"
   fi
 }
 
@@ -179,31 +184,31 @@ install_all() {
 
 check_idle() {
   ! runs "$wait" ||
-    fail "containers that a dead service left are in use; wait, or start $service and stop it, which ends them"
+    fail "containers that a crashed service left are still in use; wait until they end, or start $service and stop it again"
   ! runs "$service" ||
-    fail "$service runs; \"systemctl stop $service\" ends it with its containers, and saves their users' files"
+    fail "$service runs; \"systemctl stop $service\" ends it and its containers, and saves their users' files"
   [ "$1" != --purge ] || [ -z "$(find "$state/spool" -type f 2>/dev/null)" ] ||
-    fail "users' files in $state/spool wait for S3; start the service until they are there, or leave out --purge"
+    fail "users' files in $state/spool wait for S3; start the service and wait until it has uploaded them, or omit --purge"
 }
 
 uninstall() {
   [ "$(id -u)" = 0 ] || fail "must be run as root"
-  [ -z "$root" ] || fail "uninstall takes it from this host, not from below a directory; unset DESTDIR"
+  [ -z "$root" ] || fail "uninstall works only on this host, not below a directory; unset DESTDIR"
   check_idle "$1"
   systemctl disable --quiet --now "$service" "$guard" || true
   "$opt/metadata-guard.sh" off
-  ! systemctl cat ecs.service > /dev/null 2>&1 || say "ecs.service stays disabled; \"systemctl enable ecs.service\" changes that."
-  # shellcheck disable=SC2086 # they are several
+  ! systemctl cat ecs.service > /dev/null 2>&1 || say "ecs.service is still disabled; \"systemctl enable ecs.service\" enables it."
+  # shellcheck disable=SC2086 # a list of units
   systemctl unmask --quiet ctrl-alt-del.target $gettys
-  say "Login prompts on virtual consoles come back with the next boot, or with \"systemctl start getty@tty1.service\"."
+  say "Login prompts on virtual consoles return at the next boot, or with \"systemctl start getty@tty1.service\"."
   if cmp -s "$daemon" "$opt/daemon.json"; then
     rm "$daemon"
-    say "Docker keeps its seccomp profile until it is restarted."
+    say "Docker uses the seccomp profile until you restart it."
   fi
   kept=""
   if grep -qs "$profile" "$daemon"; then
     kept=$profile
-    say "$profile stays: $daemon names it."
+    say "$profile was not removed, because $daemon names it."
   fi
   places | while read -r _ target; do [ "$target" = "$kept" ] || rm -f "$target"; done
   rm -rf "$units/$service.d/credentials.conf" "$units/$wait.d/credentials.conf" "$state/program" "$opt"
@@ -214,7 +219,7 @@ uninstall() {
   if [ "$1" = --purge ]; then
     rm -rf "$settings" "$state"
   else
-    say "Settings and secrets stay in $settings, receipts, logs, the host's id and what waits for S3 in $state."
+    say "Settings and secrets were kept in $settings; receipts, logs, the host's id and saves that wait for S3 in $state."
   fi
 }
 

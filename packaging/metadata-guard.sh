@@ -1,6 +1,6 @@
 #!/bin/sh
-# Blocks containers from the addresses at which EC2 and ECS serve a host's credentials: `metadata-guard.sh on`, or
-# `off`. Docker consults the chain DOCKER-USER first for all packets of containers, and does not change its rules.
+# `metadata-guard.sh on` keeps containers from the addresses at which EC2 and ECS serve the host's credentials. `off` undoes
+# this. The rules are in the chain DOCKER-USER, which Docker consults first for all packets of containers, and never changes.
 set -eu
 
 fail() {
@@ -8,7 +8,7 @@ fail() {
   exit 1
 }
 
-# ECS's credentials for a task still reach it, because the agent's rules redirect these requests to the host before.
+# Tasks still get their own credentials from ECS, because the agent's rules redirect those requests to the host earlier.
 guard() {
   iptables=$1 act=$2
   shift 2
@@ -16,12 +16,12 @@ guard() {
   "$iptables" --wait 10 --numeric --list DOCKER-USER > /dev/null 2>&1 || found=$?
   # 1 means that there is no such chain.
   [ "$found" -le 1 ] ||
-    fail "$iptables cannot say what is in DOCKER-USER, so containers may reach the credentials of this host"
+    fail "$iptables cannot list the chain DOCKER-USER, so containers may be able to reach the credentials of this host"
   if [ "$found" = 1 ]; then
     [ "$act" = on ] || return 0
-    fail "$iptables has no chain DOCKER-USER, so containers may reach the credentials of this host. Docker makes the" \
-      "chain when it starts: start it, and this again. With \"iptables\": false in its settings it makes none: take that" \
-      "out, or have your own firewall drop what containers send to $*"
+    fail "$iptables has no chain DOCKER-USER, so containers may be able to reach the credentials of this host. Docker creates" \
+      "the chain when it starts: start Docker, and then this again. With \"iptables\": false in its settings, Docker does not" \
+      "create the chain: remove that setting, or let your own firewall drop packets from containers to $*"
   fi
   for address in "$@"; do
     if [ "$act" = off ]; then
@@ -40,8 +40,8 @@ has_ipv6() {
   case $found in *true*) return 0 ;; *) return 1 ;; esac
 }
 
-# Docker makes the IPv6 chain only if it is configured to. If a network has IPv6 and there is no chain, nothing would be
-# guarded.
+# Docker creates the IPv6 chain only if it is configured to. A network with IPv6 but without the chain would be unguarded, so
+# that is an error.
 guard6() {
   found=127
   ! command -v ip6tables > /dev/null || {
@@ -51,12 +51,12 @@ guard6() {
   if [ "$found" = 0 ] || { [ "$1" = on ] && has_ipv6; }; then guard ip6tables "$1" fd00:ec2::254; fi
 }
 
-# The addresses that the service blocks for the user of host shells. It adds these rules with each shell.
+# Removes the rules that the service adds for the user of host shells. The service adds them again with each shell.
 drop_owner_rules() {
   for iptables in iptables ip6tables; do
     "$iptables" --wait 10 --table raw --list-rules OUTPUT 2> /dev/null | sed -n 's/^-A \(.*--uid-owner .* -j DROP\)$/\1/p' |
       while read -r rule; do
-        # shellcheck disable=SC2086 # its words
+        # shellcheck disable=SC2086 # the words of a rule
         "$iptables" --wait 10 --table raw --delete $rule
       done
   done

@@ -1,6 +1,6 @@
 #!/bin/bash
-# EC2 user data, for a host with an image that ecs-host-service.pkr.hcl has made. It runs once, when an instance starts
-# for the first time: it writes the configuration of ECS and the service, fetches the secrets, and starts the service.
+# EC2 user data for a host whose image was made with ecs-host-service.pkr.hcl. It runs once, when an instance starts for
+# the first time: it writes the configuration of ECS and the service, fetches the secrets, and starts the service.
 # Anyone who may describe the instance can read this text, so it contains no secret. The instance's role needs
 # secretsmanager:GetSecretValue, or ssm:GetParameter, for the secrets that are named here.
 set -euo pipefail
@@ -77,7 +77,7 @@ END
 }
 
 case "$cluster $webserver_url $logzio_url ${secrets[*]}" in
-  *FILL-IN*) fail "there is still a FILL-IN at its top" ;;
+  *FILL-IN*) fail "replace each FILL-IN at the top of this script" ;;
 esac
 # On Ubuntu, the AWS CLI is in snap's directory.
 export PATH=$PATH:/snap/bin AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=10

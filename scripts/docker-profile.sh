@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints Docker's default seccomp profile from Docker's source. The source package is unpacked and not installed,
-# because it would bring about a hundred others.
+# Prints Docker's default seccomp profile from Docker's source. The script unpacks the source package without installing it,
+# because an installation would pull in about a hundred other packages.
 set -eu
 
 package=golang-github-docker-docker-dev
@@ -8,8 +8,8 @@ profile=usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.j
 
 for command in apt-get dpkg-deb; do
   command -v "$command" >/dev/null 2>&1 && continue
-  echo "Docker's own seccomp profile is taken out of the package $package, and $command, which does it, is missing." >&2
-  echo "Put profiles/seccomp/default.json of Docker's source at build/docker-seccomp.json, then run make again." >&2
+  echo "The build needs $command to unpack Docker's seccomp profile from the package $package, but it is not installed." >&2
+  echo "Copy profiles/seccomp/default.json from Docker's source to build/docker-seccomp.json, then run make again." >&2
   exit 1
 done
 

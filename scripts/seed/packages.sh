@@ -1,7 +1,7 @@
 #!/bin/sh
-# Puts Debian's packages that a virtual machine may lack into DIRECTORY, as a repository for apt: packages.sh DIRECTORY.
-# They come from where this machine's own packages come from, and stay in a cache outside the checkout. Packages that
-# every Debian has are left out.
+# packages.sh DIRECTORY makes an apt repository in DIRECTORY with the Debian packages that a virtual machine may lack. It
+# downloads them from this machine's own sources, and caches them outside the checkout. It omits packages that every Debian
+# has.
 set -eu
 
 directory=$1
@@ -13,21 +13,21 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$cache/partial" "$directory"
 exec 9> "$cache/lock.seed"
 flock 9
-# As for a machine that has nothing yet.
+# apt-get resolves dependencies as for a machine without any package.
 touch "$work/status"
 mkdir -p "$work/none/partial"
 # get ARCHIVES OPTION
 get() {
-  # shellcheck disable=SC2086 # they are several
+  # shellcheck disable=SC2086 # a list of packages
   apt-get -q -o Dir::State::status="$work/status" -o Dir::Cache::archives="$1" -o Debug::NoLocking=true \
     -o APT::Sandbox::User=root -o APT::Install-Recommends=false install --yes "$2" $wanted
 }
 get "$cache" --download-only > "$work/log" 2>&1 || {
   cat "$work/log" >&2
-  echo "The packages for virtual machines could not be fetched; apt-get's output is above." >&2
+  echo "apt-get could not download the packages for virtual machines; its output is above." >&2
   exit 1
 }
-# apt-get names only what it has not got.
+# Without a cache, apt-get lists all packages.
 get "$work/none" --print-uris | sed -n "s/^'[^']*' \([^ ]*\) .*/\1/p" > "$work/names"
 : > "$work/Packages"
 while read -r name; do
@@ -39,5 +39,5 @@ while read -r name; do
     "$(sha256sum < "$cache/$name" | cut -d ' ' -f 1)" >> "$work/Packages"
 done < "$work/names"
 mv "$work/Packages" "$directory/Packages"
-# They fit this release alone.
+# The packages work only on this release.
 sed -n 's/^VERSION_CODENAME=//p' /etc/os-release > "$directory/RELEASE"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sets a virtual machine up, from the ISO that it is on. cloud-init runs it once, as root, with its directory as the
-# current one. It needs no network. The documentation of the ISO says what it changes.
+# Sets up a virtual machine from the ISO that contains this script. cloud-init runs it once, as root, in its own directory.
+# It needs no network. docs/virtual-machine.md says what it changes.
 set -eu
 umask 077
 
@@ -10,7 +10,7 @@ fail() {
   say "$*"
   exit 1
 }
-# put PATH MODE: whole or not at all, the content from stdin.
+# put PATH MODE: writes stdin to a file atomically.
 put() {
   mkdir -p "$(dirname "$1")"
   cat > "$1.new"
@@ -22,10 +22,10 @@ install_packages() {
   release=$(cat packages/RELEASE)
   codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
   [ "$codename" = "$release" ] ||
-    fail "this is ${codename:-unknown}, and the packages on the ISO are for Debian $release; use an image of that release"
+    fail "this machine runs ${codename:-an unknown release}, but the packages on the ISO are for Debian $release; use an image of that release"
   wanted="docker.io iptables apparmor ca-certificates nftables unattended-upgrades logrotate zstd lz4 kmod procps dbus"
   [ ! -e ssh-key ] || wanted="$wanted openssh-server sudo"
-  # Some images have another program for this, such as chrony.
+  # Some images already have another time daemon, such as chrony.
   dpkg-query --show --showformat '${db:Status-Status} ${Provides}\n' | grep -q '^installed .*time-daemon' ||
     wanted="$wanted systemd-timesyncd"
   lists=$(mktemp -d)
@@ -36,12 +36,12 @@ install_packages() {
       -o Dir::State::lists="$lists/lists" -o APT::Sandbox::User=root "$@"
   }
   from_iso update
-  # shellcheck disable=SC2086 # they are several
+  # shellcheck disable=SC2086 # a list of packages
   DEBIAN_FRONTEND=noninteractive from_iso -o APT::Install-Recommends=false install --yes --no-upgrade $wanted
   rm -rf "$lists"
 }
 
-# With a key, the user admin may sign in with it, and nobody else and in no other way. Without one, nobody may.
+# With a key, only the user admin can sign in, and only with that key. Without a key, nobody can.
 harden_ssh() {
   if [ ! -e ssh-key ]; then
     systemctl mask --quiet --now ssh.service ssh.socket sshd.service 2> /dev/null || true
@@ -71,7 +71,7 @@ END
   systemctl enable --quiet unattended-upgrades.service
 }
 
-# The table is this one's own: Docker has its rules in others, which stay when this one is loaded again or goes.
+# These rules have their own table. Docker's rules are in other tables, which stay when this one is reloaded or deleted.
 harden_network() {
   open=""
   [ ! -e ssh-key ] || open="    tcp dport 22 accept"
@@ -142,4 +142,4 @@ harden_network
 keep_time
 say "installing the service"
 install_service
-say "done; detach the ISO, because it has the secrets of this machine"
+say "done; detach the ISO, because it contains the secrets of this machine"

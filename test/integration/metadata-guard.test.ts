@@ -121,7 +121,7 @@ test('the guard is installed once, however often it is requested', () => {
 test('the guard fails if its state cannot be determined', () => {
   const found = spawnSync('/bin/sh', [GUARD, 'on'], { env: { PATH: '/nowhere' }, encoding: 'utf8' });
   assert.equal(found.status, 1);
-  assert.match(found.stderr, /^iptables cannot say what is in DOCKER-USER/m);
+  assert.match(found.stderr, /^iptables cannot list the chain DOCKER-USER/m);
 });
 
 test('the guard survives a restart of Docker', async () => {

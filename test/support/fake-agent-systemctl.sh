@@ -1,6 +1,6 @@
 #!/bin/bash
-# A stand-in for systemctl on a machine without systemd: one unit, ecs.service, whose agent is a process with the name
-# of the real one in its image. FAKE_UNIT names the directory of its state, which also records the requests.
+# A stand-in for systemctl on a machine without systemd. It knows one unit, ecs.service, whose agent is a process with the
+# name that the real agent has in its image. The directory "unit" holds its state and records the requests.
 set -eu
 cd "$(dirname "$0")/unit"
 echo "$*" >> calls
@@ -9,7 +9,7 @@ case "$1" in
   show)
     if [ -e show-fails ]; then echo "no bus" >&2; exit 1; fi
     echo "LoadState=$(cat load)"
-    # The order matters: a writer of both changes the status first.
+    # The order matters: whoever changes both writes the status first.
     echo "ActiveState=$(cat active)"
     cat status 2> /dev/null || true
     echo "Job=$(cat job 2> /dev/null || echo 0)"
@@ -21,7 +21,7 @@ case "$1" in
     echo "$RANDOM$RANDOM" > invocation
     printf 'Result=success\nExecMainCode=0\nExecMainStatus=0\n' > status
     active active
-    # Of the settings of the packages, the last line counts.
+    # If the settings name it twice, the last line counts.
     endpoint=$(grep '^DOCKER_HOST=' "$(cat settings)" | tail -1)
     # shellcheck disable=SC2163 # NAME=value
     (exec 0< /dev/null > /dev/null 2>&1; export "$endpoint"; exec -a /agent sleep 3600) &

@@ -17,5 +17,5 @@ ip link set lo up
 # The address of EC2's metadata service. Here it belongs to the test, and nothing that is sent to it leaves this host.
 ip address add 169.254.169.254/32 dev lo
 export TEST_OWN_HOST=yes
-# It is not run with exec, because this shell is process 1 here and reaps orphans.
+# This shell must stay, without exec, because it is process 1 here and reaps orphans.
 "$TEST_NODE" "$@"

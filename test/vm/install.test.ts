@@ -74,7 +74,7 @@ test('udev accepts the rules', async () => {
 test('an upgrade does not affect the running service and its containers, and takes effect at the next start', async () => {
   const { pid } = service;
   const settings = readFileSync(`${SETTINGS}/environment`, 'utf8');
-  assert.match(succeed(`${NEWER}/install.sh`), /^The service runs, and goes on as it was\./m);
+  assert.match(succeed(`${NEWER}/install.sh`), /^The service still runs the previous version\./m);
   assert.equal(service.pid, pid);
   assert.equal(readFileSync(`${OPT}/VERSION`, 'utf8'), 'version 99.0.0\n');
   assert.equal(readFileSync(`${SETTINGS}/environment`, 'utf8'), settings);
@@ -144,7 +144,7 @@ test('uninstalling removes everything but the operator’s files, and installing
   assert.doesNotMatch(succeed('iptables', '--list-rules', 'DOCKER-USER'), /DROP/);
   assert.equal(readFileSync('/var/lib/ecs-host-service/host-id', 'utf8'), hostId);
   assert.ok(existsSync(`${SETTINGS}/environment`));
-  assert.match(succeed(`${NEWER}/install.sh`), /^Write its settings into/m);
+  assert.match(succeed(`${NEWER}/install.sh`), /^ {2}1\. Write the settings into/m);
   assert.deepEqual(
     installed.slice(0, 4).filter((path) => !existsSync(path)),
     [],

@@ -5,9 +5,9 @@ set -eu
 mkdir /root/tarball
 tar --extract --file /project/ecs-host-service.tar.gz --directory /root/tarball --strip-components=1
 /root/tarball/install.sh
-# The tests start it themselves.
+# The tests start the service themselves.
 systemctl disable --quiet ecs-host-service.service
-# The tests play the outside world, which outlives the service when the guest is shut down.
+# The tests simulate the outside world, which must outlive the service when the guest is shut down.
 drop_ins=/etc/systemd/system/ecs-host-service.service.d
 printf '[Unit]\nAfter=guest.service\n' > $drop_ins/guest.conf
 # Work that takes milliseconds elsewhere, such as the first TLS handshake, blocks an emulated processor for seconds.

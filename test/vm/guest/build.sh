@@ -28,12 +28,12 @@ rm -rf --one-file-system "$cache"/guest-* "$cache"/building.*
 work=$(mktemp -d "$cache/building.XXXXXX")
 root=$work/root
 trap 'umount "$root/proc" 2> /dev/null || true; rm -rf "$work"' EXIT
-logged() { "$@" > "$work/log" 2>&1 9>&- || { tail -n 40 "$work/log" >&2; say "the guest could not be built: $1 failed."; exit 1; }; }
+logged() { "$@" > "$work/log" 2>&1 9>&- || { tail -n 40 "$work/log" >&2; say "The guest could not be built, because $1 failed; its output is above."; exit 1; }; }
 inside() { logged chroot "$root" env DEBIAN_FRONTEND=noninteractive "$@"; }
 
 say "Building the guest (once, about two minutes): its packages …"
-# The source of this machine's own packages; without an answer, debootstrap uses its default.
-# shellcheck disable=SC2016 # apt-get fills it in
+# The mirror of this machine's own packages. If apt-get names none, debootstrap uses its default.
+# shellcheck disable=SC2016 # apt-get expands it
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' 2> /dev/null | head -n 1)
 packages=systemd,systemd-sysv,udev,dbus,iproute2,iptables,docker.io,apparmor,ca-certificates,kmod,procps,initramfs-tools,zstd,lz4,xfsprogs
 logged debootstrap --variant=minbase --include="$packages" bookworm "$root" ${mirror:+"$mirror"}
@@ -56,7 +56,7 @@ logged mke2fs -q -t ext4 -L root -d "$root" "$work/disk.img" 8G
 say "Building the guest: an X server for containers …"
 inside apt-get update -qq
 inside apt-get install -y -qq --no-install-recommends xserver-xorg-core xserver-xorg-video-dummy xserver-xorg-video-fbdev xserver-xorg-input-evdev xinput
-# shellcheck disable=SC2016 # the shell in there fills it in
+# shellcheck disable=SC2016 # the shell in the guest expands it
 inside sh -euc '
   cd /usr/lib/xorg
   programs=$(ls "$PWD/Xorg" "$PWD"/modules/*fb*.so "$PWD"/modules/drivers/dummy_drv.so "$PWD"/modules/drivers/fbdev_drv.so "$PWD/modules/input/evdev_drv.so")
