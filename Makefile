@@ -1,47 +1,47 @@
-# Everything a developer or an operator does with this repository. `make help` lists it.
-# Node comes from tools/node (pinned), so that what is tested is what runs on a host.
+# Everything that a developer or an operator does with this repository. `make help` lists it.
+# Node comes from tools/node, pinned, so that the tests use the Node that runs on a host.
 
 ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 NODE_DIR := $(CURDIR)/tools/node/node_modules/node-linux-$(ARCH)
 NODE := $(NODE_DIR)/bin/node
 BIN := $(CURDIR)/node_modules/.bin
-# The next line of Node, which the addon must load on too, and the oldest one, which the packages must run on too.
+# The addon must also load on the next major version of Node, and the packages must also run on the oldest supported one.
 OTHER_NODES := $(foreach line,26 22,$(CURDIR)/tools/node-$(line)/node_modules/node-linux-$(ARCH)/bin/node)
 export PATH := $(NODE_DIR)/bin:$(BIN):$(PATH)
-# Asked once, not for each line of a recipe.
+# Computed once, not for each line of a recipe.
 export COMMIT := $(or $(COMMIT),$(shell git describe --always --abbrev=40 --exclude='*' --dirty 2>/dev/null || echo unknown))
 export BRANCH := $(or $(BRANCH),$(shell git branch --show-current 2>/dev/null))
 export SOURCE_DATE_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null || echo 0))
 
-# Containers, consoles and namespaces are root's.
+# Containers, consoles and namespaces need root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),env,sudo --preserve-env env) PATH="$$PATH"
 INSTALL := $(AS_ROOT) scripts/install-packages.sh
 PROGRAM := $(NODE) --disable-sigusr1 --max-semi-space-size=2 --max-old-space-size=512 src/ecs-host-service.ts
-# Where systemd does not watch the service, the launcher does.
+# Without systemd, the launcher watches the service.
 LAUNCHER := build/launcher
 SERVICE := $(LAUNCHER) $(PROGRAM) run -- $(PROGRAM) bury
 IMAGE_PROGRAMS := build/streaming-server build/input-program build/port-program build/hostile-neighbour
-# What attackers run in containers.
+# Programs that the tests of attacks run in containers.
 ATTACKERS := build/seccomp-probe build/link-swapper build/console-opener build/network-attack build/cgroup-attack
-# What the guest has besides the bundle.
+# The programs in the guest besides the bundle.
 GUEST_PROGRAMS = $(IMAGE_PROGRAMS) build/bare-input $(TARBALL)
 ADDON := build/uinput-linux-$(ARCH).node
 ADDONS := build/uinput-linux-x64.node build/uinput-linux-arm64.node
-# The packages as npm would publish them.
+# The npm packages, as npm would publish them.
 PACKAGES := build/packages/.stamp
 # The web console, as the service serves it.
 CONSOLE := build/console-files.json
-# AWS without AWS, for tests.
+# Simulates AWS for tests.
 MINISTACK := tools/aws/.venv/.stamp
 BUNDLE := build/bundle/ecs-host-service.mjs
 EXECUTABLE := build/ecs-host-service
-# The release tool, for machines without Node.
+# The release tool as an executable, for machines without Node.
 RELEASE_TOOL := build/ecs-release
-# For images whose programs get their identity from Secrets Manager.
+# The entry point for images whose programs get their identity from Secrets Manager.
 ENTRYPOINT := build/ecs-entrypoint
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 TARBALL := build/ecs-host-service-$(VERSION)-linux-$(ARCH).tar.gz
-# The addon is built for both architectures; the other one's compiler is a package of the distribution.
+# The addon is built for both architectures. The compiler for the other one comes from the distribution.
 CC_x64 := $(if $(filter x64,$(ARCH)),$(CC),x86_64-linux-gnu-gcc)
 CC_arm64 := $(if $(filter arm64,$(ARCH)),$(CC),aarch64-linux-gnu-gcc)
 C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
@@ -51,13 +51,13 @@ SOURCES := $(shell git ls-files '*.ts' package.json)
 .PHONY: build upload run rundev runstaging runprod demo test bench soak chaos fuzz mutants kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool demo-nodes docker-cli compose registry sudo zsh docs packages
 .PHONY: seed-iso seed-tools browser chaos-nodes console console-pictures demo-console
 
-build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
+build: $(TARBALL) ## Build the executable, and the tarball with everything that is installed on a host
 
-seed-iso: seed-tools $(TARBALL) ## Write an ISO that sets a virtual machine up as a host: SETTINGS=FILE, and SECRETS= NODES= SSH_KEY= IMAGES= OUTPUT=
+seed-iso: seed-tools $(TARBALL) ## Make an ISO that sets up a virtual machine as a host: SETTINGS=FILE, and SECRETS= NODES= SSH_KEY= IMAGES= OUTPUT=
 	@$(NODE) scripts/seed-iso.ts --tarball $(TARBALL) --output $(or $(OUTPUT),build/seed.iso) --settings "$(SETTINGS)" \
 	  --secrets "$(SECRETS)" --nodes "$(NODES)" --ssh-key "$(SSH_KEY)" --images "$(IMAGES)"
 
-upload: $(TARBALL) ## Put executable and tarball to S3, under the commit and the branch
+upload: $(TARBALL) ## Upload the executable and the tarball to S3, under the commit and the branch
 	@$(NODE) scripts/upload.ts $(EXECUTABLE) $(TARBALL)
 
 run: config-tools $(CONSOLE) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
@@ -72,25 +72,25 @@ runstaging: config-tools $(CONSOLE) $(ADDON) $(LAUNCHER) build/seccomp.json | no
 runprod: config-tools $(CONSOLE) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in the production environment
 	@$(AS_ROOT) APP_ENV=production $(SERVICE)
 
-demo: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Show the main job: two containers, from beginning to end
+demo: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Demonstrate the main function: two containers from beginning to end
 	@$(AS_ROOT) $(NODE) scripts/demo.ts
 
-demo-configs: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Show a user's files that outlive their container and an outage of S3
+demo-configs: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Demonstrate that a user's files outlive their container and an outage of S3
 	@$(AS_ROOT) $(NODE) scripts/demo-configs.ts
 
-demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Show Docker's own command line making interactive containers, without ECS
+demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Demonstrate how Docker's command line makes interactive containers, without ECS
 	@$(AS_ROOT) $(NODE) scripts/demo-bridge.ts
 
-demo-operator: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Show the operator's command line: containers made, listed, watched, looked into, and looked back at
+demo-operator: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Demonstrate the operator's command line: make, list, watch, enter and stop containers, and read their receipts
 	@$(AS_ROOT) $(NODE) scripts/demo-operator.ts
 
-demo-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Show managed nodes: an edit, a rollback, a restart of the service that no node notices, a stranger left alone
+demo-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Demonstrate managed nodes: an edit, a rollback, a restart of the service that affects no node, and another container left alone
 	@$(AS_ROOT) $(NODE) scripts/demo-nodes.ts
 
-demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
+demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Demonstrate the containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-demo-release: docker-cli shell $(MINISTACK) | node_modules/.stamp ## Show the release tool: a deploy with real containers, a broken release that goes back, a task, a shell in a task, the history
+demo-release: docker-cli shell $(MINISTACK) | node_modules/.stamp ## Demonstrate the release tool: a deploy with real containers, a release that is rolled back, a task, a shell in a task, and the history
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/packages/release/test/integration/demo-release.ts
 
 release-tool: $(RELEASE_TOOL) ## Build the release tool as one executable
@@ -98,51 +98,51 @@ release-tool: $(RELEASE_TOOL) ## Build the release tool as one executable
 test: docker-cli compose registry sudo zsh shell browser cross-compiler config-tools config-readers $(CONSOLE) $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) $(MINISTACK) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
-test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
+test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like one in EC2, in a guest: all, or those in FILES="test/vm/…"
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts run.ts $(FILES)
 
-bench: docker-cli shell browser guest-tools config-tools config-readers $(LAUNCHER) $(GUEST_PROGRAMS) $(BUNDLE) $(EXECUTABLE) $(MINISTACK) $(PACKAGES) $(RELEASE_TOOL) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
+bench: docker-cli shell browser guest-tools config-tools config-readers $(LAUNCHER) $(GUEST_PROGRAMS) $(BUNDLE) $(EXECUTABLE) $(MINISTACK) $(PACKAGES) $(RELEASE_TOOL) | node_modules/.stamp ## Measure both sides of each comparison in turns, and print their ratios: all, or those in ONLY="spin-up …"
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY); \
 	status=$$?; biome format --write bench/results.json bench/RESULTS.md > /dev/null; exit $$status
 
-soak: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Host CONTAINERS=10000 in one process, and see that nothing grows
+soak: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Host CONTAINERS=10000 in one process, and check that nothing grows
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/soak.ts $(CONTAINERS)
 
-chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_modules/.stamp ## Let the service die at every step and DEATHS=60 times in all, and see that nothing leaks
+chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_modules/.stamp ## Make the service die at every step, DEATHS=60 times in total, and check that nothing leaks
 	@ulimit -c 0; $(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED) $(DEATH)
 
-chaos-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Let the service and Docker die DEATHS=40 times at steps of replacements of nodes; SEED repeats a sequence
+chaos-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Kill the service and Docker DEATHS=40 times while they replace nodes; SEED repeats a sequence
 	@$(AS_ROOT) NODE_DEATHS=$(or $(DEATHS),40) $(NODE) test/run.ts test/chaos/nodes.test.ts
 
-fuzz: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Send INPUTS=100000 almost well-formed inputs to all that reads bytes from outside, or to ONLY="https archives …"
+fuzz: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Send INPUTS=100000 almost valid inputs to every parser of external bytes, or to ONLY="https archives …"
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/test/fuzz/fuzz.ts $(or $(INPUTS),100000) $(ONLY)
 
 console: $(CONSOLE) ## Build the web console, which the service serves at /console
 
-console-pictures: docker shell browser $(CONSOLE) $(ADDON) build/seccomp.json | node_modules/.stamp ## Make the pictures of the web console in docs/console
+console-pictures: docker shell browser $(CONSOLE) $(ADDON) build/seccomp.json | node_modules/.stamp ## Make the screenshots of the web console in docs/console
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/scripts/console-pictures.ts docs/console
 
-demo-console: docker shell $(CONSOLE) $(ADDON) build/seccomp.json | node_modules/.stamp ## Show the web console: a host with containers, at an address to open in a browser, until Ctrl-C
+demo-console: docker shell $(CONSOLE) $(ADDON) build/seccomp.json | node_modules/.stamp ## Demonstrate the web console: a host with containers, at an address for your browser, until Ctrl-C
 	@$(AS_ROOT) $(NODE) scripts/demo-console.ts
 
-packages: $(PACKAGES) ## Build and pack the packages, see that versions and changelogs fit, and rehearse their publication
+packages: $(PACKAGES) ## Build and pack the npm packages, check their versions and changelogs, and rehearse their publication
 
-mutants: tools/stryker/node_modules/.stamp $(ADDON) | node_modules/.stamp ## Change the parts that must not fail in small ways, or those in PARTS="ledger …", and see that a unit test notices
+mutants: tools/stryker/node_modules/.stamp $(ADDON) | node_modules/.stamp ## Change the critical parts of the code, or those in PARTS="ledger …", in small ways, and check that a unit test fails each time
 	@$(NODE) scripts/mutants.ts $(PARTS)
 
-kill-node: | node_modules/.stamp ## Kill a program of the node library KILLS=100 times in a stream of MESSAGES=10000
+kill-node: | node_modules/.stamp ## Kill a program that uses the node library KILLS=100 times while it handles MESSAGES=10000
 	@KILLS=$(or $(KILLS),100) MESSAGES=$(or $(MESSAGES),10000) $(NODE) test/run.ts packages/echostream-node/test/kill.test.ts
 
-audit: $(BUNDLE) ## Look at licences, hashes, and versions with known faults of what ships
+audit: $(BUNDLE) ## Check the third-party packages for licences, hashes and known vulnerabilities
 	@$(NODE) scripts/audit.ts $(<D)/LICENCES.txt
 
-record-ci: | node_modules/.stamp ## Run all that a change must pass on a clean clone, LOAD=busy beside other work, and commit what came of it
+record-ci: | node_modules/.stamp ## Run everything that a change must pass on a clean clone, under load with LOAD=busy, and commit the result
 	@$(NODE) scripts/record-ci.ts $(LOAD)
 
-record-endurance: | node_modules/.stamp ## Run a piece of endurance, KIND=chaos, soak or fuzz, COUNT=200 times, and commit what came of it
+record-endurance: | node_modules/.stamp ## Run KIND=chaos, soak or fuzz with COUNT=200 deaths, containers or inputs, and commit the result
 	@$(NODE) scripts/record-endurance.ts $(or $(KIND),chaos) $(or $(COUNT),200)
 
-check: lint types ## Check format, lint, types, and that imports keep to their floors
+check: lint types ## Check format, lint, types, and that no import goes up a floor
 	@$(NODE) test/run.ts test/unit/architecture.test.ts
 
 lint: | node_modules/.stamp ## Check format and lint
@@ -154,11 +154,11 @@ types: | node_modules/.stamp ## Check types
 	@tsc --project .
 	@tsc --project packages/console
 
-format: | node_modules/.stamp ## Format the code and mend what can be mended
+format: | node_modules/.stamp ## Format the code and apply automatic fixes
 	@biome check --write .
 
 API_TYPES := packages/api-client/src/api-types.ts
-docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Make what is made from the code: the document of the settings, that of the API and its types
+docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Generate the pages, schemas and types that come from the code
 	@$(NODE) scripts/settings-doc.ts docs/settings.md
 	@$(NODE) scripts/accepted-doc.ts docs/security.md
 	@$(NODE) scripts/openapi.ts httpserver/v1/openapi.json
@@ -169,7 +169,7 @@ docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Make what is ma
 	@biome check --write docs/nodes.schema.json docs/settings.md docs/api.md docs/cli.md docs/security.md httpserver/v1/openapi.json $(API_TYPES) packages/release/ecs-release.schema.json
 	@sed -i "1i // Of the openapi.json with the SHA-256 $$(sha256sum < httpserver/v1/openapi.json | cut -d' ' -f1)." $(API_TYPES)
 
-node-docs: tools/typedoc/node_modules/.stamp | node_modules/.stamp ## Make pages of the node library's API, in build/node-library
+node-docs: tools/typedoc/node_modules/.stamp | node_modules/.stamp ## Generate the API pages of the node library in build/node-library
 	@cd packages/echostream-node && $(CURDIR)/tools/typedoc/node_modules/.bin/typedoc --entryPoints src/echostream-node.ts \
 	  --tsconfig tsconfig.json --excludePrivate --treatWarningsAsErrors --out $(CURDIR)/build/node-library
 
@@ -177,9 +177,9 @@ clean: ## Remove everything that was built or installed here
 	rm -rf build node_modules tools/*/node_modules tools/*/.venv packages/*/dist
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
-# The addon for the other architecture is built and looked at on every machine.
+# Every machine also builds and inspects the addon for the other architecture.
 CROSS_x64 := aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
 CROSS_arm64 := x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu /usr/x86_64-linux-gnu/include/stdio.h:libc6-dev-amd64-cross
 cross-compiler:
@@ -194,25 +194,25 @@ seed-tools:
 config-tools:
 	@$(INSTALL) zstd:zstd lz4:lz4
 
-# What else reads and writes the formats of a user config.
+# Other programs that read and write the formats of a user config.
 config-readers:
 	@$(INSTALL) age:age setfattr:attr openssl:openssl
 
 docker:
 	@$(INSTALL) dockerd:docker.io iptables:iptables ip:iproute2 flock:util-linux
 
-# Of some releases the package above brings it too.
+# In some releases, the package docker.io already contains it.
 docker-cli: docker
 	@$(INSTALL) docker:docker-cli
 
-# For an image with a shell.
+# For images with a shell.
 shell:
 	@$(INSTALL) /bin/busybox:busybox-static
 
 browser:
 	@$(INSTALL) chromium:chromium
 
-# A second registry beside that of ministack.
+# A second registry besides the one in ministack.
 registry:
 	@$(INSTALL) docker-registry:docker-registry
 
@@ -281,7 +281,7 @@ node_modules/.stamp: package.json package-lock.json $(wildcard packages/*/packag
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# Debian's Python makes virtual environments only with a package more.
+# On Debian, Python needs another package to make virtual environments.
 $(MINISTACK): tools/aws/requirements.txt
 	@python3 -c 'import ensurepip' 2> /dev/null || $(INSTALL) python3-venv:python3-venv
 	@echo "Installing ministack (once) …"
@@ -297,5 +297,5 @@ tools/openapi/node_modules/.stamp tools/typedoc/node_modules/.stamp tools/stryke
 $(NODE) $(OTHER_NODES): $(CURDIR)/tools/%/node_modules/node-linux-$(ARCH)/bin/node: tools/%/package.json tools/%/package-lock.json
 	@echo "Installing Node for tools/$* (once) …"
 	@npm ci --prefix tools/$* --no-audit --no-fund --loglevel=error
-	@test -x $@ || { echo "npm could not fetch node-linux-$(ARCH); see that it reaches its registry, then run make again." >&2; exit 1; }
+	@test -x $@ || { echo "npm could not download node-linux-$(ARCH); check that npm can reach its registry, then run make again." >&2; exit 1; }
 	@touch $@

@@ -18,18 +18,21 @@ function tell(about: string, faults: readonly string[], fine: string): void {
 }
 
 tell(
-  'licences of what is bundled',
+  'licences of bundled packages',
   unknownLicences(readFileSync(licences, 'utf8')),
-  'each lets others use, change, and pass on the package',
+  'each allows use, modification and distribution',
 );
 
 for (const path of ['package-lock.json', ...globSync('tools/*/package-lock.json')]) {
   const { without, optional } = unhashed(JSON.parse(readFileSync(path, 'utf8')) as Lock);
-  const note = `${optional} builds of tools for other systems have none, since npm never fetched them`;
-  tell(`hashes in ${path}`, without, optional === 0 ? 'all there' : note);
+  const note = `none for ${optional} builds of tools for other systems, because npm has never downloaded them`;
+  tell(`hashes in ${path}`, without, optional === 0 ? 'complete' : note);
 }
 
 const { stdout } = spawnSync('npm', ['audit', '--omit=dev', '--json'], { encoding: 'utf8' });
 const vulnerable = known(stdout || '{}');
-if (vulnerable) tell('versions with known faults', vulnerable, 'none');
-else console.log('versions with known faults: not looked at, since the registry does not answer "npm audit"');
+if (vulnerable) tell('versions with known vulnerabilities', vulnerable, 'none');
+else
+  console.log(
+    'versions with known vulnerabilities: not checked, because the registry does not support "npm audit"',
+  );

@@ -39,51 +39,55 @@ async function live(service: ServiceProcess, docker: Dockerode, cli: DockerCli):
   await shown(cli, ['port', NAME]);
   const port = await hostPortOf(docker, id);
   console.log();
-  say(`the label was enough: it is hosted, and is named by port ${port}`);
-  say('the webserver sends start values, the client app its token …');
+  say(`because of the label, the service hosts this container; its identifying port is ${port}`);
+  say('the webserver sends start values, and the client app sends its token …');
   await claim(service, port);
   const { tty, dpi, ownConsole, otherConsole } = await askTcp(port);
-  say(`it is ready: tty ${tty}, DPI ${dpi};`);
-  say(`its own console: ${ownConsole.toLowerCase()}; another one's: ${otherConsole.toLowerCase()}`);
-  say(`what its program wrote, and another program in it, which ends with code ${CODE}:`);
+  say(`the container is ready: tty ${tty}, DPI ${dpi};`);
+  say(
+    `its program tried to open its own console: ${ownConsole.toLowerCase()}; another container's console: ${otherConsole.toLowerCase()}`,
+  );
+  say(`the output of its program, and a second program in it, which exits with code ${CODE}:`);
   await shown(cli, ['logs', NAME]);
   await shown(cli, ['exec', NAME, '/streaming-server', 'exit', String(CODE)], CODE);
   console.log();
-  say(`exit code ${CODE} came through. A container lives once: to restart it is refused, to stop it is not`);
+  say(
+    `docker exec returned exit code ${CODE}. The service refuses to restart a hosted container, but stops it:`,
+  );
   await shown(cli, ['restart', NAME], 1);
   await shown(cli, ['stop', NAME]);
   await service.gone(container);
   console.log();
-  say('everything that it owned was seen released');
+  say('the service has released everything that the container held');
   return container;
 }
 
 /** @returns whether nothing is left */
 async function tell(root: string, container: string): Promise<boolean> {
   const { role, app, cause, resources } = await receiptOf(root, container);
-  say(`the receipt that the container left: role ${role}, app ${app}; ${cause}.`);
-  say(`what it held, and how each was seen gone:\n`);
+  say(`the container's receipt: role ${role}, app ${app}; ${cause}.`);
+  say('its resources, and how the service saw that each was gone:\n');
   for (const { kind, what, seen = 'STILL HELD' } of resources) {
     const short = what.replace(/^.*(?=\/fractal)/, '').replace(container, '<id>');
     console.log(`  ${kind.padEnd(10)} ${short.padEnd(48)} ${seen}`);
   }
   const gone = resources.filter(({ seen }) => seen).length;
-  console.log(`\n${resources.length} resources were allotted, ${gone} seen released.`);
+  console.log(`\n${resources.length} resources were allotted, and ${gone} were released.`);
   return gone === resources.length;
 }
 
 /** @returns whether everything went as expected */
 async function show(service: ServiceProcess, root: string): Promise<boolean> {
-  say('starting the service in localdev, and Docker if it does not run …');
+  say('starting the service in localdev, and Docker if it is not running …');
   await service.ready();
   const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
   await importImage(docker, IMAGE);
   const socket = pathsBelow(root).dockerProxy;
-  say(`it serves Docker's API too; what follows is run with -H unix://${socket}`);
+  say(`the service also serves Docker's API; the following commands run with -H unix://${socket}`);
   const container = await live(service, docker, new DockerCli(socket));
-  say('the service is asked to stop (SIGTERM) …');
+  say('stopping the service with SIGTERM …');
   const exitCode = await service.stop('SIGTERM');
-  say(`the service has ended, exit code ${exitCode}`);
+  say(`the service has exited with code ${exitCode}`);
   const isAll = await tell(root, container);
   return isAll && exitCode === 0;
 }

@@ -23,7 +23,7 @@ async function visit(service: ServiceProcess, name: string) {
   const port = await hostPortOf(docker, dockerId);
   await claim(service, port);
   const { userConfig, visits } = await askTcp(port);
-  say(`${name}: its user config is ${userConfig}; containers that left their mark in it before: ${visits}`);
+  say(`${name}: its user config is ${userConfig}; earlier containers left ${visits} marks in it`);
   return { dockerId, id: await containerIdOf(docker, dockerId), visits };
 }
 
@@ -34,29 +34,31 @@ async function end(
 ) {
   await docker.getContainer(dockerId).kill();
   await service.gone(id);
-  say(`${name}: killed from outside; its files were packed, encrypted and are on the disk, and it is gone`);
+  say(
+    `${name}: it was killed from outside; the service has packed and encrypted its files on the disk, and released it`,
+  );
 }
 
 async function show(service: ServiceProcess, s3: S3, spool: string): Promise<boolean> {
-  say('starting the service in localdev, with a bucket of a stand-in for S3 …');
+  say('starting the service in localdev, with a bucket in a simulated S3 …');
   await service.ready();
   await importImage(docker, IMAGE);
   const first = await visit(service, 'container A');
-  say('S3 goes away …');
+  say('S3 becomes unreachable …');
   await s3.turn('away');
   await end(service, 'container A', first);
   say(
-    `waiting on this host: ${(await readdir(spool)).filter((name) => name.endsWith('.age')).length} saved config`,
+    `saves that wait on this host: ${(await readdir(spool)).filter((name) => name.endsWith('.age')).length}`,
   );
   const second = await visit(service, 'container B');
   await end(service, 'container B', second);
-  say('S3 comes back …');
+  say('S3 is reachable again …');
   await s3.turn('none');
   while (!service.hasEnded && (await readdir(spool)).length > 0) await pause(50);
   const third = await visit(service, 'container C');
   await end(service, 'container C', third);
   const exitCode = await service.stop('SIGTERM');
-  say(`the service has ended, exit code ${exitCode}. In the bucket:\n`);
+  say(`the service has exited with code ${exitCode}. The bucket contains:\n`);
   console.log((await s3.keys()).join('\n'));
   return exitCode === 0 && [first, second, third].every(({ visits }, index) => visits === index);
 }

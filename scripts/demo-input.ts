@@ -51,11 +51,11 @@ async function show(service: ServiceProcess): Promise<boolean> {
   await service.ready();
   const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
   await importImage(docker, INPUT_IMAGE, [], '/input-program');
-  say('hosting two containers (the processor is emulated, so this takes a while) …');
+  say('starting two containers (the processor is emulated, so this takes a while) …');
   const ids = [];
   for (let i = 0; i < 2; i++) ids.push(await host(service, { image: INPUT_IMAGE }));
   const [first, second] = ids as [string, string];
-  say('each has a pointer, a mouse and a keyboard of its own from the kernel:');
+  say('the kernel has made a pointer, a mouse and a keyboard for each of them:');
   listDevices();
   const [own, others] = [virtualDevices().slice(0, 3), virtualDevices().slice(3)];
   const numberOf = (devices: typeof own, name: string) =>
@@ -63,7 +63,7 @@ async function show(service: ServiceProcess): Promise<boolean> {
 
   const program = await InputProgram.open(await hostPortOf(docker, first));
   const spy = await InputProgram.open(await hostPortOf(docker, second));
-  say(`container A: its program asks for its descriptors and gets ${await program.say('connect')}`);
+  say(`container A: its program requests its descriptors and gets ${await program.say('connect')}`);
   await type(program, numberOf(own, 'Keyboard'));
   await program.write(MOUSE, [
     [2, 8, 1],
@@ -79,11 +79,11 @@ async function show(service: ServiceProcess): Promise<boolean> {
 
   await docker.getContainer(first).kill();
   await service.gone(await containerIdOf(docker, first));
-  say('container A has ended, and the kernel has only these devices left:');
+  say('container A has ended, and only these devices are left in the kernel:');
   listDevices();
   const exitCode = await service.stop('SIGTERM');
   say(
-    `the service was asked to stop and has ended, exit code ${exitCode}; devices left: ${virtualDevices().length}`,
+    `the service was stopped and has exited with code ${exitCode}; devices left: ${virtualDevices().length}`,
   );
   return exitCode === 0;
 }

@@ -1,6 +1,7 @@
 /**
- * Managed nodes, shown: two of them from a registry of the demo's own, an edit, a bad image that is rolled back with its
- * reason, a restart of the service that no node notices, and a stranger that is left alone. At last, a table of all steps.
+ * Demonstrates managed nodes: two nodes from the demo's own registry, an edit, a bad image that is rolled back with the
+ * reason, a restart of the service that affects no node, and another container that is left alone. It ends with a table of
+ * all steps.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -29,7 +30,7 @@ interface Shown {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** As an editor saves it. */
+/** Writes the file of nodes atomically, as an editor does. */
 function write(nodes: readonly Shown[]): void {
   const texts = nodes.map(
     ({ name, image, port, environment = {} }) =>
@@ -85,19 +86,19 @@ async function show(service: ServiceProcess, root: string, registry: Registry): 
   const bad = registry.addScript('demo/bad', 'echo "cannot find my config"; exit 7');
   const web = { name: 'web', image: good, port: 18_080 };
   const worker = { name: 'worker', image: good };
-  say('starting the service with nodes alone: no webserver, no consoles, no input devices …');
+  say('starting the service for managed nodes only: no webserver, no consoles, no input devices …');
   await service.ready();
-  say('its file names two nodes, whose image is in a registry of this demo');
+  say('the file of nodes names two nodes, whose image is in the registry of this demo');
   write([web, worker]);
   const first = await story.until('worker', 'running');
   const old = await story.until('web', 'running');
   await story.command('nodes', 'list');
   say(
-    'an edit: the worker gets another environment. It has no fixed port, so the old one runs until the new one is accepted …',
+    'an edit: the worker gets another environment. It has no fixed port, so its old container runs until the new one is accepted …',
   );
   write([web, { ...worker, environment: { GREETING: 'hello' } }]);
   await story.until('worker', 'running', first);
-  say('a bad image for web: it exits at once, and the old one comes back');
+  say('a bad image for web: its container exits at once, and the service restores the old one');
   write([
     { ...web, image: bad },
     { ...worker, environment: { GREETING: 'hello' } },
@@ -128,7 +129,7 @@ let last: ServiceProcess | undefined;
 async function outlive(story: Story, service: ServiceProcess): Promise<boolean> {
   const nodes = ['web', 'worker'];
   const before = await Promise.all(nodes.map((node) => story.startedAt(node)));
-  say('the service is asked to stop, and started again. Its nodes run on …');
+  say('the service stops and starts again. Its nodes keep running …');
   const exitCode = await service.stop('SIGTERM');
   keepSteps(service);
   last = await new ServiceProcess(story.root, { env: SETTINGS, patience: 120_000 }).ready();
@@ -136,14 +137,14 @@ async function outlive(story: Story, service: ServiceProcess): Promise<boolean> 
   const after = await Promise.all(nodes.map((node) => story.startedAt(node)));
   const isSame = before.join() === after.join();
   say(
-    `they were started at ${after.join(' and ')}: ${isSame ? 'no node has noticed it' : 'THEY WERE RESTARTED'}`,
+    `the nodes were started at ${after.join(' and ')}: ${isSame ? 'the restart of the service did not affect them' : 'THEY WERE RESTARTED'}`,
   );
   return isSame && exitCode === 0;
 }
 
 async function leaveAlone(story: Story, image: string): Promise<boolean> {
   const { docker } = story;
-  say('somebody else runs a container of the name "other". The file now names a node "other" too …');
+  say('somebody else runs a container with the name "other". Now the file names a node "other" too …');
   const stranger = await docker.createContainer({ name: 'other', Image: image });
   await stranger.start();
   const { StartedAt } = (await stranger.inspect()).State;
@@ -158,7 +159,7 @@ async function leaveAlone(story: Story, image: string): Promise<boolean> {
   await story.until('web', 'gone');
   const { State } = await stranger.inspect();
   const isLeft = State.Running && State.StartedAt === StartedAt;
-  say(isLeft ? 'the stranger was left alone' : 'THE STRANGER WAS TOUCHED');
+  say(isLeft ? 'the service left that container alone' : 'THE SERVICE CHANGED THAT CONTAINER');
   await stranger.remove({ force: true });
   const exitCode = await last?.stop();
   if (last) keepSteps(last);
@@ -168,12 +169,12 @@ async function leaveAlone(story: Story, image: string): Promise<boolean> {
     .getImage(image)
     .remove({ force: true })
     .catch(() => {});
-  say(`the service has ended, exit code ${exitCode}. All steps:\n`);
+  say(`the service has exited with code ${exitCode}. It took these steps:\n`);
   console.log(align([['STEP', 'NODE', 'DO', 'REJECTED'], ...steps]).join('\n'));
   return isLeft && exitCode === 0;
 }
 
-/** Where Docker does not run, it runs for the demo: nodes outlive the service, and not Docker. */
+/** Starts Docker for the demo if it is not running. If the service started it, nodes would end with the service. */
 async function runDocker(): Promise<ChildProcess | undefined> {
   const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
   const answers = () =>

@@ -18,7 +18,7 @@ import { demonstrate } from './demonstrate.ts';
 import { IMAGE } from './image.ts';
 import { say } from './say.ts';
 
-/** Shows what a container has been given. */
+/** Shows what the service gave to a container. */
 const LOOK = 'tty; cd /fractal/resourceMappings; for f in *; do echo "$f: $(cat $f)"; done';
 const PROGRAM = join(import.meta.dirname, '../src/ecs-host-service.ts');
 
@@ -68,31 +68,35 @@ async function live(service: ServiceProcess, root: string, docker: Dockerode) {
   const terminal = new Terminal(root);
   const operator = new Operator(root);
   using begun = await operator.follow();
-  say('an operator has a container made:');
+  say('an operator creates a container:');
   const limits = ['--memory', '128MiB', '--env', 'LANG=C.UTF-8'];
   const first = lastIn(await terminal.run('create', IMAGE, '--app', 'demo', ...limits));
   const [event] = await begun.until(() => true);
   console.log();
-  say('and follows what happens on this host, from the beginning of that one on:');
+  say('the operator follows the events of this host, starting with those of that container:');
   const followed = terminal.follow('events', '--after', event?.id ?? '');
   const second = lastIn(await terminal.run('create', IMAGE, '--app', 'demo'));
   const dockerIds = (await docker.listContainers()).map(({ Id }) => Id);
   const ids = await Promise.all(dockerIds.map((id) => containerIdOf(docker, id)));
   const dockerIdOf = (short: string) => dockerIds[ids.findIndex((id) => id.startsWith(short))] ?? '';
   console.log();
-  say('a user comes to the first one: the webserver sends start values, the client app its token …');
+  say(
+    'a user gets the first container: the webserver sends start values, and the client app sends its token …',
+  );
   await claim(service, await hostPortOf(docker, dockerIdOf(first)));
   await terminal.run('ps');
   await terminal.run('capacity');
   console.log();
-  say('an operator looks into the first one, with a terminal of its own:');
+  say('the operator runs a command in the first container, in a new terminal:');
   await terminal.run('exec', '-it', first, 'sh', '-c', LOOK);
   console.log();
-  say('the first one is stopped, and the answer is its receipt: how each thing that it held was seen gone');
-  say('(the Docker container stays for ten minutes, so that its log can be read):');
+  say(
+    'the operator stops the first container. The answer is its receipt: how the service saw that each resource was gone',
+  );
+  say('(the Docker container stays for ten minutes, so that you can read its log):');
   await terminal.run('stop', first);
   console.log();
-  say('the second one is killed from outside. Why it ended stays in its receipt:');
+  say('the second container is killed from outside. Its receipt says why it ended:');
   await docker.getContainer(dockerIdOf(second)).kill();
   await service.gone(ids.find((id) => id.startsWith(second)) ?? '');
   await terminal.run('receipt', second);
@@ -100,17 +104,19 @@ async function live(service: ServiceProcess, root: string, docker: Dockerode) {
 }
 
 async function show(service: ServiceProcess, root: string): Promise<boolean> {
-  say('starting the service in localdev, and Docker if it does not run …');
+  say('starting the service in localdev, and Docker if it is not running …');
   await service.ready();
   const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
   await importShellImage(docker, IMAGE);
-  say(`commands are for the service on this host, as root; that of this demo is found by ROOT=${root}`);
+  say(
+    `commands need root and address the service on this host; ROOT=${root} selects the service of this demo`,
+  );
   const { followed } = await live(service, root, docker);
   console.log();
-  say('the service is asked to stop (SIGTERM), and with it end the events …');
+  say('stopping the service with SIGTERM, which also ends the stream of events …');
   const exitCode = await service.stop('SIGTERM');
   const [code] = (await followed) as [number];
-  say(`the service has ended, exit code ${exitCode}`);
+  say(`the service has exited with code ${exitCode}`);
   return exitCode === 0 && code === 0;
 }
 

@@ -14,25 +14,27 @@ import { say } from './say.ts';
 
 /** Plays the webserver and the client app, and shows the answer of the program in the container. */
 async function setUp(service: ServiceProcess, name: string, port: number, dpi: number): Promise<void> {
-  say(`${name}: the webserver sends start values, the client app its token …`);
+  say(`${name}: the webserver sends start values, and the client app sends its token …`);
   await claim(service, port, { dpi });
   const found = await askTcp(port);
   const { ownConsole, otherConsole } = found;
   say(
-    `${name}: ready. It found tty ${found.tty}, port ${found.port}, DPI ${found.dpi}, timeout ${found.timeout} s;`,
+    `${name}: ready. Its program found tty ${found.tty}, port ${found.port}, DPI ${found.dpi}, timeout ${found.timeout} s;`,
   );
-  say(`${name}: its own console: ${ownConsole.toLowerCase()}; another one's: ${otherConsole.toLowerCase()}`);
+  say(
+    `${name}: its program tried to open its own console: ${ownConsole.toLowerCase()}; another container's console: ${otherConsole.toLowerCase()}`,
+  );
 }
 
 async function show(service: ServiceProcess): Promise<boolean> {
-  say('starting the service in localdev, and Docker if it does not run …');
-  say('(its files, such as /fractal below, are in a new directory in /tmp)');
+  say('starting the service in localdev, and Docker if it is not running …');
+  say('(the service keeps its files, such as /fractal in the table below, in a new directory in /tmp)');
   await service.ready();
   const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
-  say('the service hosts containers. Making a small image, without any registry …');
+  say('the service accepts containers. Making a small image, without a registry …');
   await importImage(docker, IMAGE);
 
-  say('hosting two containers, side by side …');
+  say('starting two containers side by side …');
   // Sequential, so that A gets the ports that it prefers.
   const first = await host(service);
   const second = await host(service);
@@ -43,14 +45,14 @@ async function show(service: ServiceProcess): Promise<boolean> {
   await setUp(service, 'container A', await hostPortOf(docker, first), 96);
   await setUp(service, 'container B', await hostPortOf(docker, second), 192);
 
-  say('container A is killed from outside …');
+  say('killing container A from outside …');
   await docker.getContainer(first).kill();
   await service.gone([...names.keys()][0] as string);
-  say('container A: everything it owned was seen released');
+  say('container A: the service has released everything that it held');
 
-  say('the service is asked to stop (SIGTERM), with container B still in use …');
+  say('stopping the service with SIGTERM, while container B is still in use …');
   const exitCode = await service.stop('SIGTERM');
-  say(`the service has ended, exit code ${exitCode}\n`);
+  say(`the service has exited with code ${exitCode}\n`);
   console.log(resourceTable(service.lines, names));
   return exitCode === 0;
 }

@@ -8,10 +8,11 @@ import { addRow, git, run } from './recorded-runs.ts';
 
 const TABLE = {
   path: 'docs/endurance.md',
-  head: `# Runs of endurance
+  head: `# Endurance runs
 
-\`make record-endurance KIND=chaos COUNT=200\` lets the service die that often, from a new seed. With \`KIND=soak\` it hosts so many
-containers in one process. With \`KIND=fuzz\` it takes so many inputs that are almost well-formed. Each run adds a line here.
+\`make record-endurance KIND=chaos COUNT=200\` makes the service die 200 times, from a new seed. With \`KIND=soak\`, COUNT is the
+number of containers that one process hosts. With \`KIND=fuzz\`, COUNT is the number of almost valid inputs that the service
+receives. Each run adds a line here.
 
 | date | commit | what | count | seed | minutes | outcome |
 | ---- | ------ | ---- | ----- | ---- | ------- | ------- |
@@ -21,7 +22,7 @@ const COUNTS = { chaos: 'DEATHS', soak: 'CONTAINERS', fuzz: 'INPUTS' } as const;
 
 const [kind = '', count = ''] = process.argv.slice(2);
 if (!(kind in COUNTS) || !/^[1-9]\d*$/.test(count))
-  throw new Error('say what to run and how often: chaos|soak|fuzz COUNT');
+  throw new Error('usage: record-endurance.ts chaos|soak|fuzz COUNT');
 const commit = git('rev-parse', '--short', 'HEAD');
 const word = COUNTS[kind as keyof typeof COUNTS];
 const { code, log, date, minutes } = await run(['make', kind, `${word}=${count}`]);

@@ -33,8 +33,8 @@ export function resourceTable(lines: readonly Line[], names: ReadonlyMap<string,
     .map((row) => withNames(row, names))
     .sort((a, b) => owners.indexOf(a.owner) - owners.indexOf(b.owner));
   const kept = rows.filter(({ released }) => released === '').length;
-  const verdict = kept === 0 ? 'nothing is left' : `${kept} ARE LEFT`;
-  return `${layOut([HEAD, ...rows])}\n\n${rows.length} resources were allotted, ${rows.length - kept} seen released: ${verdict}.`;
+  const verdict = kept === 0 ? 'nothing is left' : `${kept} WERE NOT RELEASED`;
+  return `${layOut([HEAD, ...rows])}\n\n${rows.length} resources were allotted, and ${rows.length - kept} were released: ${verdict}.`;
 }
 
 function rowsOf(lines: readonly Line[]): Row[] {

@@ -11,12 +11,15 @@ test('the demo starts Docker if it is not running, and shows two containers from
   const program = join(import.meta.dirname, '../../scripts/demo.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
   assert.equal(status, 0, stdout + stderr);
-  assert.match(stdout, /container A: ready\. It found tty 10, port 32262, DPI 96, timeout 60 s/);
-  assert.match(stdout, /container B: ready\. It found tty 11, port \d+, DPI 192, timeout 60 s/);
-  assert.match(stdout, /container B: its own console: opened; another one's: operation not permitted/);
-  assert.match(stdout, /container A: everything it owned was seen released/);
-  assert.match(stdout, /the service has ended, exit code 0/);
-  assert.match(stdout, /^(\d{2}) resources were allotted, \1 seen released: nothing is left\.$/m);
+  assert.match(stdout, /container A: ready\. Its program found tty 10, port 32262, DPI 96, timeout 60 s/);
+  assert.match(stdout, /container B: ready\. Its program found tty 11, port \d+, DPI 192, timeout 60 s/);
+  assert.match(
+    stdout,
+    /container B: its program tried to open its own console: opened; another container's console: operation not permitted/,
+  );
+  assert.match(stdout, /container A: the service has released everything that it held/);
+  assert.match(stdout, /the service has exited with code 0/);
+  assert.match(stdout, /^(\d{2}) resources were allotted, and \1 were released: nothing is left\.$/m);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
 
@@ -25,11 +28,11 @@ test('the demo of user configs shows files that outlive their container and an o
   const program = join(import.meta.dirname, '../../scripts/demo-configs.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
   assert.equal(status, 0, stdout + stderr);
-  assert.match(stdout, /container A: its user config is new; .* before: 0/);
-  assert.match(stdout, /S3 goes away/);
-  assert.match(stdout, /container B: its user config is restored; .* before: 1/);
-  assert.match(stdout, /container C: its user config is restored; .* before: 2/);
-  assert.match(stdout, /the service has ended, exit code 0\. In the bucket:/);
+  assert.match(stdout, /container A: its user config is new; earlier containers left 0 marks/);
+  assert.match(stdout, /S3 becomes unreachable/);
+  assert.match(stdout, /container B: its user config is restored; earlier containers left 1 marks/);
+  assert.match(stdout, /container C: its user config is restored; earlier containers left 2 marks/);
+  assert.match(stdout, /the service has exited with code 0\. The bucket contains:/);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
 
@@ -40,15 +43,15 @@ test("the demo of the bridge shows Docker's command line making a container that
   assert.equal(status, 0, stdout + stderr);
   assert.match(stdout, /\$ docker run .*--label ecs-host-service\.interactive=true .*\n[0-9a-f]{64}\n/);
   assert.match(stdout, /32262\/tcp -> 0\.0\.0\.0:\d+/);
-  assert.match(stdout, /it is ready: tty 10, DPI 96;\n.* its own console: opened;/);
-  assert.match(stdout, /another one's: operation not permitted/);
-  assert.match(stdout, /exit code 7 came through/);
+  assert.match(stdout, /the container is ready: tty 10, DPI 96;\n.* its own console: opened;/);
+  assert.match(stdout, /another container's console: operation not permitted/);
+  assert.match(stdout, /docker exec returned exit code 7/);
   assert.match(stdout, /cannot be restarted/);
   assert.match(stdout, /role docker, app demo; it ended with code 0/);
-  const [, allotted, gone] = /(\d+) resources were allotted, (\d+) seen released\./.exec(stdout) ?? [];
+  const [, allotted, gone] = /(\d+) resources were allotted, and (\d+) were released\./.exec(stdout) ?? [];
   assert.ok(Number(allotted) >= 10, 'ports, a console and directories');
   assert.equal(gone, allotted);
-  assert.match(stdout, /the service has ended, exit code 0/);
+  assert.match(stdout, /the service has exited with code 0/);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
 
@@ -74,7 +77,7 @@ test('the demo of the command line shows containers being created, listed, watch
       .filter((code) => !code?.startsWith('port-'));
   assert.deepEqual(codesOf(first), ['created', 'started', 'assigned', 'furnished', 'operator', 'released']);
   assert.deepEqual(codesOf(second), ['begun', 'created', 'started', 'exited', 'released']);
-  assert.match(stdout, /the service has ended, exit code 0/);
+  assert.match(stdout, /the service has exited with code 0/);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
 
@@ -85,12 +88,12 @@ test('the demo of nodes shows an edit, a rollback, a restart of the service, and
   assert.equal(status, 0, stdout + stderr);
   assert.match(stdout, /^web +running .*demo\/good +as wanted\nworker +running /m);
   assert.match(stdout, /^rejected +\S+: it exited with code 7\n {2}\| cannot find my config$/m);
-  assert.match(stdout, /no node has noticed it/);
+  assert.match(stdout, /the restart of the service did not affect them/);
   assert.match(
     stdout,
     /^other +blocked .*the name other belongs to a container that this service did not make/m,
   );
-  assert.match(stdout, /the stranger was left alone/);
+  assert.match(stdout, /the service left that container alone/);
   assert.match(stdout, /^STEP +NODE +DO +REJECTED\n1 +w\w+ +pull$/m);
   assert.match(stdout, /^ +web +it exited with code 7$/m);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');

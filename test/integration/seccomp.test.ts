@@ -380,5 +380,8 @@ test("if Docker's profile cannot be fetched, the build fails and says what to do
     encoding: 'utf8',
   });
   assert.equal(status, 1);
-  assert.match(stderr, /needs apt-get .* is not installed\.\nCopy .*default\.json .* to build\/docker-seccomp\.json/);
+  assert.match(
+    stderr,
+    /needs apt-get .* is not installed\.\nCopy .*default\.json .* to build\/docker-seccomp\.json/,
+  );
 });

@@ -1,4 +1,4 @@
-/** `make demo-release`: the release tool at work on ministack, with real images and real containers. */
+/** `make demo-release` demonstrates the release tool on ministack, with real images and real containers. */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -38,7 +38,7 @@ async function write(script: string): Promise<void> {
   for (const name of ['web', 'job']) await writeFile(join(cwd, `${name}.Dockerfile`), dockerfile(script));
 }
 
-/** Shows a command, and what came of it. */
+/** Runs a command, and shows its output. */
 async function show(commit: string, words: readonly string[], expected = 0): Promise<void> {
   process.stdout.write(`$ ecs-release ${words.join(' ')}\n`);
   const [command = '', ...rest] = words;
@@ -74,7 +74,7 @@ async function showShell(lines: readonly string[]): Promise<void> {
 }
 
 try {
-  say('AWS without AWS: ECS, ECR, EventBridge and S3 by ministack, with a private Docker');
+  say('Simulating ECS, ECR, EventBridge and S3 with ministack and a private Docker Engine');
   await using aws = await AwsHost.start();
   await aws.makeCluster('shop');
   for (const name of ['web', 'job']) await aws.makeRepository(name);
@@ -86,23 +86,23 @@ try {
     (_, name) => `context: ., dockerfile: ${name}.Dockerfile`,
   );
   await writeFile(join(cwd, 'ecs-release.yaml'), source);
-  say('Two images are built and pushed, and released');
+  say('Build two images, push them, and release them');
   await write(`: good; ${LASTING}`);
   await show('good', ['build']);
   await show('good', ['push']);
   await show('good', ['plan']);
   await show('good', ['deploy']);
   process.stdout.write(docker('ps', '--format', '{{.Names}}  {{.Image}}  {{.Status}}'));
-  say('A broken release goes back, and says why');
+  say('A broken release is rolled back, and the tool says why');
   await write('echo no database; exit 7');
   await show('broken', ['build']);
   await show('broken', ['push']);
   await show('broken', ['deploy', '--skip-tasks'], 3);
-  say('A task runs once, with its exit code');
+  say('Run a task once; its exit code is the exit code of the command');
   await show('good', ['run', 'migrate', '--', '/bin/sh', '-c', 'exit 4'], 4);
-  say('A shell in a task of the service');
+  say('Open a shell in a task of the service');
   await showShell(['cat /proc/1/cmdline; echo', 'exit 5']);
-  say('What happened');
+  say('Show the state and the history of the stage');
   await show('good', ['status']);
   await show('good', ['history']);
 } finally {
