@@ -49,7 +49,7 @@ test('if the stage or the configuration is missing, the error says what to do', 
   assert.match(missing.stderr, /ecs-release init/);
   await writeFile(join(place.path, 'ecs-release.yaml'), 'application: 1');
   const wrong = await run(['status', '--stage', 'x'], { cwd: place.path });
-  assert.match(wrong.stderr, /does not fit its schema/);
+  assert.match(wrong.stderr, /does not match its schema/);
 });
 
 test('with --json, an error is a JSON line with its kind and exit code', async () => {
@@ -90,9 +90,12 @@ test('an option with an invalid number or duration is a usage error', () => {
   };
   assert.throws(
     () => countOf(given(['history', '--limit', 'ten']), 'limit', 20),
-    /--limit is a whole number/,
+    /--limit must be a whole number/,
   );
-  assert.throws(() => durationOf(given(['wait', '--timeout', '10']), 'timeout'), /--timeout is a duration/);
+  assert.throws(
+    () => durationOf(given(['wait', '--timeout', '10']), 'timeout'),
+    /--timeout must be a duration/,
+  );
   assert.equal(durationOf(given(['wait', '--timeout', '10m']), 'timeout'), 600_000);
 });
 

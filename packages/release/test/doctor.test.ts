@@ -11,7 +11,7 @@ test('common errors are explained with their causes', () => {
   for (const [error, cause] of [
     [
       'denied: User: arn:aws:iam::1:user/a is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:r:2:repository/web',
-      /arn:aws:iam::1:user\/a\) are of another account than the registry \(arn:aws:ecr:r:2:repository\/web[\s\S]*lacks ecr:InitiateLayerUpload/,
+      /arn:aws:iam::1:user\/a\) belong to another account than the registry \(arn:aws:ecr:r:2:repository\/web[\s\S]*lacks ecr:InitiateLayerUpload/,
     ],
     ['User: u is not authorized to perform: ecs:UpdateService', /does not allow ecs:UpdateService/],
     ['Could not resolve entrypoint! Check that $application_type is set.', /"kind"/],
@@ -21,7 +21,7 @@ test('common errors are explained with their causes', () => {
     ['ResourceInitializationError: unable to pull secrets or registry auth', /secretsmanager:GetSecretValue/],
     ['CannotPullContainerError: manifest unknown', /lifecycle policy/],
     ['Ambiguous cluster setup (not proceeding)', /lists those that exist/],
-    ['FATAL ERROR: Reached heap limit: JavaScript heap out of memory', /Docker itself/],
+    ['FATAL ERROR: Reached heap limit: JavaScript heap out of memory', /memory of Docker itself/],
     ['exec /usr/bin/app: exec format error', /another platform/],
     ['TargetNotConnectedException', /--force-new-deployment/],
     ['toomanyrequests: You have reached your pull rate limit', /"mirror"/],
@@ -30,6 +30,10 @@ test('common errors are explained with their causes', () => {
   ] as const)
     assert.match(causesOf(error).join('\n'), cause, error);
   assert.deepEqual(causesOf('all is well'), []);
+  assert.doesNotMatch(
+    causesOf('not authorized on resource: arn:aws:ecr:r:2:repository/web').join(),
+    /capacity/,
+  );
 });
 
 test("the doctor reports a service's events since its last steady state, and why its tasks stopped", async () => {
@@ -59,6 +63,6 @@ test("the doctor reports a service's events since its last steady state, and why
 test('the doctor reports a Docker Engine with less memory than a build requests', () => {
   const images = [{ repository: 'web', memory: '3072m' }];
   assert.equal(judgeDocker(2, 8 * 1024 ** 3, images).state, 'good');
-  assert.match(judgeDocker(2, 2.5 * 1024 ** 3, images).why ?? '', /asks for 3072 MiB/);
+  assert.match(judgeDocker(2, 2.5 * 1024 ** 3, images).why ?? '', /requests 3072 MiB/);
   assert.match(judgeDocker(2, 1024 ** 3, []).why ?? '', /may hang or be killed/);
 });

@@ -192,7 +192,7 @@ test('run waits for a task that ECS does not show yet, and reports a task that E
   };
   assert.equal((await there.run()).exitCode, 0);
   there.aws.actions = { ...there.aws.actions, DescribeTasks: () => ({ failures: [{ reason: 'MISSING' }] }) };
-  await assert.rejects(there.run(), /ECS does not know the task task\/c\/1 any more/);
+  await assert.rejects(there.run(), /ECS no longer knows the task task\/c\/1/);
 });
 
 test('a task can use the network and capacity of a service', async () => {

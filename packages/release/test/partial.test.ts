@@ -46,5 +46,5 @@ test('variables are set and removed only in containers with an image, and counts
   assert.deepEqual(scheduled, { nightly: { families: 'job', containers } });
   assert.equal(tasks, undefined);
   assert.deepEqual(Object.keys(withVariables(config, ['A=1'], ['nightly']).services ?? {}), []);
-  assert.throws(() => withVariables(config, ['LEVEL'], []), /A variable is NAME=VALUE/);
+  assert.throws(() => withVariables(config, ['LEVEL'], []), /A variable must be NAME=VALUE/);
 });

@@ -33,7 +33,7 @@ test('verify finds a lifecycle policy that would remove an image in use, by age 
   const text = 'rule 1 removes sha256:a 180 days after it was pushed, which is 2026-06-30';
   assert.deepEqual(found(10, 'sha256:a', 'sha256:b'), [[false, text]]);
   assert.deepEqual(found(170, 'sha256:a'), [[true, text]]);
-  const counted = 'rule 2 removes sha256:c when 1 newer ones are there (it is number 1)';
+  const counted = 'rule 2 removes sha256:c when there are 1 newer images (it is number 1)';
   assert.deepEqual(found(10, 'sha256:c'), [[true, counted]]);
 });
 
@@ -76,7 +76,7 @@ test('verify refuses an image for another platform than its tasks', () => {
   });
   const { state, why } = checkPlatform('image web', ['linux/arm64'], ['linux/amd64']);
   assert.equal(state, 'bad');
-  assert.match(why ?? '', /built for linux\/arm64, and its tasks run on linux\/amd64\. Set "platform"/);
+  assert.match(why ?? '', /built for linux\/arm64, but its tasks run on linux\/amd64\. Set "platform"/);
 });
 
 test('the image reference of a task definition is parsed', () => {
@@ -106,7 +106,7 @@ test('verify finds a rule of another cluster, a rule without a role or a network
   assert.equal(check(target, true).state, 'warning');
   for (const [whole, why] of [
     [{ ...target, Arn: 'arn:aws:ecs:r:1:cluster/other' }, /starts tasks in the cluster other/],
-    [{ ...target, RoleArn: undefined }, /no role with which it may start tasks/],
+    [{ ...target, RoleArn: undefined }, /no role for starting tasks/],
     [{ ...target, EcsParameters: { LaunchType: 'FARGATE' } }, /on Fargate without a network/],
   ] as const) {
     const { state, why: told = '' } = check(whole);

@@ -187,7 +187,7 @@ export class Clients {
       );
       const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = assumed.Credentials ?? {};
       if (!AccessKeyId || !SecretAccessKey)
-        throw new ReleaseError('failed', `STS gave no credentials for ${role}.`);
+        throw new ReleaseError('failed', `STS returned no credentials for ${role}.`);
       return {
         accessKeyId: AccessKeyId,
         secretAccessKey: SecretAccessKey,

@@ -130,7 +130,7 @@ export function assertCopy({ serviceName, tags }: Service): void {
   if (originalOf(tags) !== undefined) return;
   throw new ReleaseError(
     'usage',
-    `The service ${serviceName} was not made by "environment up", so it is not removed.`,
+    `The service ${serviceName} was not made by "environment up", so "environment down" does not remove it.`,
   );
 }
 

@@ -81,7 +81,7 @@ export async function digestOf(
     if (error instanceof RepositoryNotFoundException)
       throw new ReleaseError(
         'usage',
-        `The account ${account} has no repository ${repository} in ${region}, for the image ${name}.`,
+        `The account ${account} has no repository ${repository} in ${region} for the image ${name}.`,
       );
     if (!(error instanceof ImageNotFoundException)) throw error;
   }

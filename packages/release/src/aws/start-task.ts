@@ -51,6 +51,7 @@ function explain({ arn, reason = 'unknown', detail }: Failure): string {
   if (/^RESOURCE:/.test(reason))
     return `${what} (no container instance has enough free ${reason.slice(9).toLowerCase()}; add capacity or lower the task's size)`;
   if (reason === 'AGENT') return `${what} (the agent of a container instance is not connected)`;
-  if (/^ATTRIBUTE|^MISSING/.test(reason)) return `${what} (no container instance has what the task needs)`;
-  return /capacity/i.test(reason) ? `${what} (try again later, in other subnets, or without Spot)` : what;
+  if (/^ATTRIBUTE|^MISSING/.test(reason))
+    return `${what} (no container instance meets the task's requirements)`;
+  return /capacity/i.test(reason) ? `${what} (try again later, use other subnets, or do not use Spot)` : what;
 }

@@ -86,7 +86,7 @@ export async function moveRule(
   const why = FailedEntries.map(
     ({ TargetId, ErrorCode, ErrorMessage }) => `${TargetId}: ${ErrorCode} ${ErrorMessage}`,
   );
-  throw new ReleaseError('failed', `EventBridge did not take all targets of ${Rule}: ${why.join('; ')}`);
+  throw new ReleaseError('failed', `EventBridge did not accept all targets of ${Rule}: ${why.join('; ')}`);
 }
 
 export async function readGroup(scheduler: SchedulerClient, group: string): Promise<readonly Trigger[]> {

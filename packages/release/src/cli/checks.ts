@@ -35,9 +35,7 @@ export const doctor: Run = async (given, surroundings) =>
 function explain(given: Given, surroundings: Surroundings): number {
   const causes = causesOf(given.words.join(' '));
   const text =
-    causes.length === 0
-      ? 'This error is not among the common ones.'
-      : causes.map((one) => `- ${one}`).join('\n');
+    causes.length === 0 ? 'This is not one of the known errors.' : causes.map((one) => `- ${one}`).join('\n');
   printResult(given, surroundings, causes, text);
   return causes.length === 0 ? EXIT_CODES.failed : 0;
 }
@@ -66,7 +64,7 @@ async function look(given: Given, surroundings: Surroundings): Promise<number> {
     given,
     surroundings,
     { checks: [...checks, ...docker], troubles },
-    lines.join('\n') || 'Nothing is wrong that can be seen from here.',
+    lines.join('\n') || 'The doctor found no problem.',
   );
   return lines.some((line) => line.startsWith('✗')) ? EXIT_CODES.failed : 0;
 }

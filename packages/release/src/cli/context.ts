@@ -42,7 +42,7 @@ export async function configOfGiven(
 ): Promise<ReleaseConfig> {
   const stage = other ?? given.text('stage') ?? env.ECS_RELEASE_STAGE;
   if (stage === undefined)
-    throw new ReleaseError('usage', 'Which stage? Give --stage STAGE, or set ECS_RELEASE_STAGE.');
+    throw new ReleaseError('usage', 'No stage was given. Use --stage STAGE, or set ECS_RELEASE_STAGE.');
   const values = { ...(await valuesOf(env)), ...setValues(given.texts('set')) };
   return readConfig(given.text('config') ?? env.ECS_RELEASE_CONFIG ?? 'ecs-release.yaml', stage, values);
 }

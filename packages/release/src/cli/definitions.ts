@@ -25,7 +25,7 @@ export const render: Run = async (given, surroundings) => {
   if (!found)
     throw new ReleaseError(
       'usage',
-      `There is no "${name}" in the release. There are: ${known.map((one) => one.name).join(', ')}.`,
+      `The release has no "${name}". It has: ${known.map((one) => one.name).join(', ')}.`,
     );
   const { revision } = found;
   const definition =

@@ -138,7 +138,7 @@ async function down(given: Given, surroundings: Surroundings): Promise<number> {
   const found = [...(await describeServices(ecs, cluster, names)).values()];
   for (const one of found) assertCopy(one);
   const gone = found.map(({ serviceName = '' }) => serviceName);
-  const text = gone.join(', ') || 'nothing, because nothing is there';
+  const text = gone.join(', ') || 'nothing: the stage has no copies';
   if (!given.flag('dry-run')) {
     const ledger = await ledgerOf(context);
     const held = await ledger.lock({
@@ -171,6 +171,6 @@ async function list(given: Given, surroundings: Surroundings): Promise<number> {
 function noCopy({ stage }: ReleaseConfig): ReleaseError {
   return new ReleaseError(
     'usage',
-    `The stage ${stage.name} is no copy of another one. Set "copyOf" of the stage, or use "deploy".`,
+    `The stage ${stage.name} is not a copy of another stage. Set "copyOf" of the stage, or use "deploy".`,
   );
 }

@@ -27,7 +27,7 @@ export const images: Run = async (given, surroundings) => {
     action === 'list' ||
     (['manifest', 'untag', 'back', 'watch'].includes(action) && first !== undefined) ||
     (action === 'tag' && second !== undefined);
-  if (!isWhole) throw new ReleaseError('usage', `That is no whole command. Use "images" with ${ACTIONS}.`);
+  if (!isWhole) throw new ReleaseError('usage', `The command is incomplete. Use "images" with ${ACTIONS}.`);
   await using context = await contextOf(given, surroundings);
   const { repository } = imageOf(context.config, name);
   const registry = registryOf(context.config.stage, imageOf(context.config, name));
@@ -54,7 +54,7 @@ export const images: Run = async (given, surroundings) => {
       break;
     case 'back': {
       const { from, to } = await moveTagBack(ecr, place, one, isDry);
-      tell({ tag: one, from, to }, `${repository}:${one} is ${to}, no longer ${from}`);
+      tell({ tag: one, from, to }, `${repository}:${one} is now ${to}; it was ${from}`);
       break;
     }
     default:

@@ -24,12 +24,12 @@ export const init: Run = async (given, surroundings) => {
   const path = given.text('config') ?? 'ecs-release.yaml';
   if (!given.flag('dry-run')) {
     if (existsSync(path))
-      throw new ReleaseError('usage', `${path} is there already. Remove it, or give --config.`);
+      throw new ReleaseError('usage', `${path} already exists. Remove it, or use --config.`);
     writeFileSync(path, text, { flag: 'wx' });
   }
   const told = given.flag('dry-run')
     ? text.trimEnd()
-    : `${path} is written. Look at it, and set "record" to s3://BUCKET/PREFIX if several machines deploy.`;
+    : `${path} was written. Review it, and set "record" to s3://BUCKET/PREFIX if several machines deploy.`;
   printResult(given, surroundings, made, told);
   return 0;
 };
@@ -40,6 +40,6 @@ function wordsOf(given: Given, env: Readonly<Record<string, string | undefined>>
     given.text('region') ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION,
   ];
   if (cluster === undefined || region === undefined)
-    throw new ReleaseError('usage', 'Which cluster? Give --cluster NAME and --region REGION.');
+    throw new ReleaseError('usage', 'No cluster was given. Use --cluster NAME and --region REGION.');
   return { cluster, region, stage: given.text('stage') ?? 'staging' };
 }

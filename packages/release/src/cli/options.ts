@@ -13,7 +13,7 @@ export function durationOf(given: Given, name: string): number | undefined {
   if (written === undefined) return undefined;
   const milliseconds = millisecondsOf(written);
   if (Number.isFinite(milliseconds)) return milliseconds;
-  throw new ReleaseError('usage', `--${name} is a duration, such as 10m or 30s, not "${written}".`);
+  throw new ReleaseError('usage', `--${name} must be a duration, such as 10m or 30s, not "${written}".`);
 }
 
 /** @throws ReleaseError usage when the option is not a positive whole number */
@@ -21,5 +21,5 @@ export function countOf(given: Given, name: string, usual: number): number {
   const written = given.text(name);
   if (written === undefined) return usual;
   if (/^[1-9]\d{0,5}$/.test(written)) return Number(written);
-  throw new ReleaseError('usage', `--${name} is a whole number from 1, not "${written}".`);
+  throw new ReleaseError('usage', `--${name} must be a whole number of at least 1, not "${written}".`);
 }

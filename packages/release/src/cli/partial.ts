@@ -42,7 +42,8 @@ export function withVariables(
   const environment = Object.fromEntries(
     words.map((word) => {
       const [, name = '', value = ''] = /^([A-Za-z_]\w*)=([\s\S]*)$/.exec(word) ?? [];
-      if (name === '') throw new ReleaseError('usage', `A variable is NAME=VALUE, or NAME= to remove it.`);
+      if (name === '')
+        throw new ReleaseError('usage', `A variable must be NAME=VALUE, or NAME= to remove it.`);
       return [name, value === '' ? null : value];
     }),
   );

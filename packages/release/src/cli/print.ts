@@ -66,7 +66,7 @@ export function describePlan(plan: Plan): string {
       ({ name, taskDefinition }) => `task before: ${name} (${revisionText(taskDefinition)})`,
     ),
     ...plan.services.flatMap(({ name, before, after, changes, isGate, force }) => [
-      `service ${name}${isGate ? ' (gate)' : ''}: ${shortName(before.taskDefinition)} → ${revisionText(after.taskDefinition)}${force ? ', new tasks in any case' : ''}`,
+      `service ${name}${isGate ? ' (gate)' : ''}: ${shortName(before.taskDefinition)} → ${revisionText(after.taskDefinition)}${force ? ', tasks replaced even if nothing changed' : ''}`,
       ...changeLines(changes),
       ...settings(before, after),
     ]),

@@ -16,7 +16,7 @@ export function parse(words: readonly string[]): Parsed {
   let parsed: Parsed | undefined;
   let shown = '';
   const program = new Command(NAME)
-    .description('Releases to Amazon ECS: services, scheduled tasks and one-off tasks as one thing.')
+    .description('Releases services, scheduled tasks and one-off tasks to Amazon ECS together.')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => (shown += text),

@@ -33,7 +33,7 @@ export const status: Run = async (given, surroundings) => {
     `release  ${current ?? 'none on record'}`,
     ...(lock ? [`lock     ${lock.owner} for ${lock.release}, ${ledger.ageOf(lock)}`] : []),
     ...(inFlight !== undefined && !lock
-      ? [`left     ${inFlight} did not end; the next release takes it back`]
+      ? [`left     ${inFlight} did not end; the next release rolls it back`]
       : []),
     '',
     table([['SERVICE', 'TASK DEFINITION', 'TASKS', 'DEPLOYMENTS'], ...rows]),
@@ -78,9 +78,9 @@ export const unlock: Run = async (given, surroundings) => {
   const forgotten = given.flag('forget') ? await ledger.forget() : undefined;
   const { inFlight } = await ledger.state();
   const text = [
-    broken ? `The lock of ${broken.owner} for ${broken.release} is gone.` : 'Nobody had the lock.',
-    ...(forgotten === undefined ? [] : [`What ${forgotten} left is not taken back.`]),
-    ...(inFlight === undefined ? [] : [`The next release first takes ${inFlight} back.`]),
+    broken ? `The lock of ${broken.owner} for ${broken.release} was removed.` : 'Nobody had the lock.',
+    ...(forgotten === undefined ? [] : [`The changes of ${forgotten} stay and are not rolled back.`]),
+    ...(inFlight === undefined ? [] : [`The next release first rolls back ${inFlight}.`]),
   ].join(' ');
   printResult(given, surroundings, { broken, forgotten, inFlight }, text);
   return 0;

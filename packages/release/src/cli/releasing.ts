@@ -61,7 +61,7 @@ export const rollback: Run = async (given, surroundings) => {
 export const scale: Run = async (given, surroundings) => {
   const [name = '', count = ''] = given.words;
   if (!/^\d+$/.test(count))
-    throw new ReleaseError('usage', `The count of tasks is a number, not "${count}".`);
+    throw new ReleaseError('usage', `The number of tasks must be a number, not "${count}".`);
   return await changePart(given, surroundings, (config) => scaled(config, name, Number(count)));
 };
 
@@ -136,7 +136,7 @@ export async function carry(
       told = lock.token;
       tell({
         event: 'step',
-        text: `waiting for ${lock.owner}, who has the lock for ${lock.release} (${ledger.ageOf(lock)})`,
+        text: `waiting for ${lock.owner}, which has the lock for ${lock.release} (${ledger.ageOf(lock)})`,
       });
     },
   });

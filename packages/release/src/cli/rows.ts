@@ -9,14 +9,14 @@ export const COMMON: readonly OptionRow[] = [
   { flags: '--json', meaning: 'print JSON' },
 ];
 
-const DRY_RUN: OptionRow = { flags: '--dry-run', meaning: 'change nothing; say what would change' };
+const DRY_RUN: OptionRow = { flags: '--dry-run', meaning: 'change nothing; print what would change' };
 const LOCAL: OptionRow = {
   flags: '--local',
-  meaning: 'use Docker also for images that have "remote"',
+  meaning: 'use Docker even for images that have "remote"',
 };
 const LOCK_TIMEOUT: OptionRow = {
   flags: '--lock-timeout <TIME>',
-  meaning: 'how long to wait for the lock, such as 10m, or 0; the default is the time of a release',
+  meaning: 'how long to wait for the lock, such as 10m, or 0; the default is release.timeout',
 };
 const FORCE: OptionRow = {
   flags: '--force-new-deployment',
@@ -24,10 +24,10 @@ const FORCE: OptionRow = {
 };
 const FORCE_ONE: OptionRow = {
   flags: '--force <SERVICE>',
-  meaning: 'replace the tasks of this service in any case; as often as needed',
+  meaning: 'replace the tasks of this service even if nothing changed; can be repeated',
   isList: true,
 };
-const SKIP_TASKS: OptionRow = { flags: '--skip-tasks', meaning: 'leave the tasks before and after out' };
+const SKIP_TASKS: OptionRow = { flags: '--skip-tasks', meaning: 'skip the tasks before and after' };
 
 const WHERE: readonly OptionRow[] = [
   { flags: '--service <SERVICE>', meaning: 'a service of the configuration, or of the cluster' },
@@ -46,18 +46,19 @@ export const ROWS: readonly CommandRow[] = [
   },
   {
     name: 'deploy',
-    summary: 'release the images of this commit: tasks, services and scheduled tasks, or nothing of it',
+    summary:
+      'release the images of this commit to tasks, services and scheduled tasks, completely or not at all',
     options: [DRY_RUN, FORCE, FORCE_ONE, SKIP_TASKS, LOCK_TIMEOUT],
     example: 'deploy --stage production',
     load: async () => (await import('./releasing.ts')).deploy,
   },
   {
     name: 'rollback',
-    summary: 'go back to what the stage ran before',
+    summary: 'roll back to what the stage ran before',
     options: [
       {
         flags: '--to <RELEASE>',
-        meaning: 'to what it ran after this release; the default is the one before',
+        meaning: 'roll back to this release; the default is the previous one',
       },
       DRY_RUN,
       LOCK_TIMEOUT,
@@ -67,27 +68,29 @@ export const ROWS: readonly CommandRow[] = [
   },
   {
     name: 'status',
-    summary: 'print what the stage runs, and who has its lock',
+    summary: 'print what the stage runs, and which process has its lock',
     example: 'status --stage production',
     load: async () => (await import('./record-commands.ts')).status,
   },
   {
     name: 'history',
     summary: 'print the releases of the stage, newest first',
-    options: [{ flags: '--limit <N>', meaning: 'so many; the default is 20' }],
+    options: [{ flags: '--limit <N>', meaning: 'the number of releases; the default is 20' }],
     example: 'history --stage production --limit 5',
     load: async () => (await import('./record-commands.ts')).history,
   },
   {
     name: 'wait',
     summary: 'wait until all services are stable and no old tasks are left',
-    options: [{ flags: '--timeout <TIME>', meaning: 'such as 10m; the default is the time of a release' }],
+    options: [
+      { flags: '--timeout <TIME>', meaning: 'how long to wait, such as 10m; the default is release.timeout' },
+    ],
     example: 'wait --stage staging --timeout 10m',
     load: async () => (await import('./record-commands.ts')).wait,
   },
   {
     name: 'schedules',
-    summary: 'print the scheduled tasks: when they start, how many, and of which revision',
+    summary: 'print the scheduled tasks with their schedules, counts and revisions',
     example: 'schedules --stage production',
     load: async () => (await import('./record-commands.ts')).schedules,
   },
@@ -104,7 +107,7 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'scale',
     words: '<SERVICE> <COUNT>',
-    summary: 'change the number of tasks of a service, and wait until they run',
+    summary: 'change the number of tasks of a service, and wait until they are running',
     options: [DRY_RUN, LOCK_TIMEOUT],
     example: 'scale worker 4 --stage production',
     load: async () => (await import('./releasing.ts')).scale,
@@ -115,7 +118,11 @@ export const ROWS: readonly CommandRow[] = [
     summary:
       'set environment variables in the task definitions of services and scheduled tasks, as a release; NAME= removes one',
     options: [
-      { flags: '--only <NAME>', meaning: 'a service or a scheduled task; as often as needed', isList: true },
+      {
+        flags: '--only <NAME>',
+        meaning: 'only this service or scheduled task; can be repeated',
+        isList: true,
+      },
       DRY_RUN,
       LOCK_TIMEOUT,
     ],
@@ -125,11 +132,11 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'exec',
     words: '[COMMAND...]',
-    summary: 'run a command in a container, with its exit code; without a command, a shell',
+    summary: 'run a command or a shell in a container, and exit with its exit code',
     options: [
       ...WHERE,
       { flags: '--no-tty', meaning: 'use pipes, even on a terminal' },
-      { flags: '--no-shell', meaning: 'for an image without sh: the exit code is not known then' },
+      { flags: '--no-shell', meaning: 'for an image without sh; the exit code is then unknown' },
       DRY_RUN,
     ],
     passesOn: true,
@@ -154,7 +161,7 @@ export const ROWS: readonly CommandRow[] = [
     options: [
       ...WHERE,
       { flags: '-f, --follow', meaning: 'continue with new lines, until Ctrl-C' },
-      { flags: '--since <TIME>', meaning: 'only lines of this last time, such as 10m' },
+      { flags: '--since <TIME>', meaning: 'only lines of this last period, such as 10m' },
     ],
     example: 'logs --follow --stage production --service portal',
     load: async () => (await import('./task-commands.ts')).logs,
@@ -162,12 +169,13 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'run',
     words: '<TASK> [COMMAND...]',
-    summary: 'run a task of the configuration, or of a family, once: its logs and its exit code',
+    summary:
+      'run a task of the configuration, or of a family, once; print its logs, and exit with its exit code',
     options: [
       { flags: '--service <SERVICE>', meaning: 'run it where the tasks of this service run' },
       {
         flags: '--container <NAME>',
-        meaning: 'the container whose command is set and whose exit code counts',
+        meaning: 'the container that gets the command and sets the exit code',
       },
       DRY_RUN,
     ],
@@ -176,15 +184,15 @@ export const ROWS: readonly CommandRow[] = [
   },
   {
     name: 'lock',
-    summary: 'print who has the lock of the stage',
+    summary: 'print which process has the lock of the stage',
     example: 'lock --stage production',
     load: async () => (await import('./record-commands.ts')).lock,
   },
   {
     name: 'unlock',
-    summary: 'take the lock from a process that is gone',
+    summary: 'remove the lock of a process that no longer runs',
     options: [
-      { flags: '--forget', meaning: 'leave what its release changed as it is, instead of taking it back' },
+      { flags: '--forget', meaning: 'keep what its release changed instead of rolling it back' },
       DRY_RUN,
     ],
     example: 'unlock --stage production',
@@ -208,7 +216,7 @@ export const ROWS: readonly CommandRow[] = [
     name: 'environment',
     words: '<ACTION>',
     summary:
-      'up: make the services of a stage that is a copy of another, and deploy; down: remove them; list: print all copies',
+      'up: create the services of a stage that copies another one, and deploy; down: remove them; list: print all copies',
     options: [DRY_RUN, LOCK_TIMEOUT],
     example: 'environment up --stage pr --set pr=12',
     load: async () => (await import('./environment.ts')).environment,
@@ -223,14 +231,13 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'build',
     words: '[IMAGE...]',
-    summary:
-      'build images with Docker or in CodeBuild, or copy those that are mirrored; all, or the named ones',
+    summary: 'build all images, or the named ones, with Docker or in CodeBuild; pull those that are mirrored',
     options: [
       LOCAL,
-      { flags: '--source <REF>', meaning: 'in CodeBuild: the branch, tag or commit that is built' },
+      { flags: '--source <REF>', meaning: 'in CodeBuild: the branch, tag or commit to build' },
       {
         flags: '--override <NAME=VALUE>',
-        meaning: 'in CodeBuild: a variable of the build; as often as needed',
+        meaning: 'in CodeBuild: a variable of the build; can be repeated',
         isList: true,
       },
       DRY_RUN,
@@ -252,8 +259,8 @@ export const ROWS: readonly CommandRow[] = [
     summary:
       'list IMAGE, manifest IMAGE DIGEST|TAG, tag IMAGE DIGEST|TAG NEW_TAG, untag IMAGE TAG, back IMAGE TAG to the image before, or watch IMAGE TAG until it changes',
     options: [
-      { flags: '--limit <N>', meaning: 'list so many; the default is 10' },
-      { flags: '--poll <TIME>', meaning: 'time between looks of watch; the default is 30s' },
+      { flags: '--limit <N>', meaning: 'the number of images to list; the default is 10' },
+      { flags: '--poll <TIME>', meaning: 'time between checks of watch; the default is 30s' },
       DRY_RUN,
     ],
     example: 'images tag portal sha256:0123… latest --stage production',
@@ -275,7 +282,7 @@ export const ROWS: readonly CommandRow[] = [
   },
   {
     name: 'init',
-    summary: 'write a configuration from what a cluster has',
+    summary: 'write a configuration for what runs in a cluster',
     options: [
       { flags: '--cluster <CLUSTER>', meaning: 'the cluster' },
       { flags: '--region <REGION>', meaning: 'the region; the default is AWS_REGION' },

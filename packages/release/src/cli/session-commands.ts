@@ -19,7 +19,7 @@ async function clientsOf({ clients, config }: Context): Promise<Required<ExecCli
 export function scopeOf({ config }: Context, given: Given): TaskScope {
   const [name, family] = [given.text('service'), given.text('family')];
   if (name !== undefined && family !== undefined)
-    throw new ReleaseError('usage', 'Give --service or --family, not both.');
+    throw new ReleaseError('usage', 'Use --service or --family, not both.');
   const service = name === undefined ? undefined : (config.services?.[name]?.service ?? name);
   return { cluster: config.stage.cluster, service, family };
 }
@@ -83,5 +83,5 @@ export const forward: Run = async (given, surroundings) => {
 
 function portOf(text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text);
-  throw new ReleaseError('usage', `A port is a number up to 65535, not "${text}".`);
+  throw new ReleaseError('usage', `A port must be a number up to 65535, not "${text}".`);
 }

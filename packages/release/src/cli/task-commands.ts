@@ -27,7 +27,7 @@ export const logs: Run = async (given, surroundings) => {
   const scope = scopeOf(context, given);
   const task = given.text('task');
   if (scope.service === undefined && scope.family === undefined && task === undefined)
-    throw new ReleaseError('usage', 'Whose logs? Give --service, --family or --task.');
+    throw new ReleaseError('usage', 'No tasks were selected. Use --service, --family or --task.');
   const targets = task === undefined ? [] : await findTargets(ecs, scope, surroundings.signal);
   const tasks = targets.filter(({ taskId }) => taskId.startsWith(task ?? '')).map(({ taskArn }) => taskArn);
   // A stopped task is found only by its full id.

@@ -36,6 +36,6 @@ export function interpolate<T>(given: T, values: Values): T {
   const names = [...missing].map((name) => `{${name}}`).join(', ');
   throw new ReleaseError(
     'usage',
-    `The configuration uses ${names}, which has no value. Add it under "variables", or give --set NAME=VALUE.`,
+    `The configuration uses ${names}, which has no value. Add it under "variables", or use --set NAME=VALUE.`,
   );
 }

@@ -105,7 +105,7 @@ function check(schema: TSchema, value: unknown, path: string): void {
     const names = additionalProperties ?? requiredProperties;
     return `  ${instancePath || '/'}: ${message}${names ? ` (${names.join(', ')})` : ''}`;
   });
-  throw new ReleaseError('usage', `${path} does not fit its schema:\n${lines.join('\n')}`);
+  throw new ReleaseError('usage', `${path} does not match its schema:\n${lines.join('\n')}`);
 }
 
 function checkMeaning(config: ReleaseConfig): void {
@@ -122,7 +122,7 @@ function checkMeaning(config: ReleaseConfig): void {
     if ('vcpu' in one || 'memory' in one) {
       checkBoth(what, one as KindConfig);
       if (kind !== undefined)
-        throw new ReleaseError('usage', `${what} has a kind and a size of its own. Keep one of them.`);
+        throw new ReleaseError('usage', `${what} has both a kind and its own size. Remove one of them.`);
     }
     if (kind !== undefined && !kinds[kind]) throw unknown(what, 'kind', kind, kinds);
     if (kind !== undefined) typedContainer(what, kind, kinds[kind] as Kind, one.containers ?? {});
@@ -143,7 +143,10 @@ function checkKind(name: string, kind: KindConfig): void {
   checkBoth(`The kind ${name}`, kind);
   const { spot = 0 } = kind;
   if (Number(spot) > 100)
-    throw new ReleaseError('usage', `The kind ${name} has spot ${spot}; it is per cent.`);
+    throw new ReleaseError(
+      'usage',
+      `The kind ${name} has spot ${spot}, but spot is a percentage from 0 to 100.`,
+    );
 }
 
 /**

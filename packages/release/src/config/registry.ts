@@ -32,6 +32,6 @@ export function registryOf(stage: Place, { registry, repository }: ImageConfig):
   if (found) return found;
   throw new ReleaseError(
     'usage',
-    `The image ${repository} is in ${host}, which is not ECR. Copy it to ECR with "mirror", or leave it out of "images".`,
+    `The image ${repository} is in ${host}, which is not ECR. Copy it to ECR with "mirror", or remove it from "images".`,
   );
 }

@@ -33,21 +33,26 @@ const CopyOf = closed(
   {
     stage: text('The stage whose services are copied'),
     loadBalancers: optional(
-      named(LoadBalancer, 'By names under "services". A service that is not here gets no load balancer.'),
+      named(
+        LoadBalancer,
+        'By the names under "services". A service that is not listed gets no load balancer.',
+      ),
     ),
   },
-  'For environments that come and go, such as one for each pull request: "environment up" makes services of this stage. Scheduled tasks are left out.',
+  'For temporary environments, such as one for each pull request: "environment up" creates the services of this stage. Scheduled tasks are not copied.',
 );
 
 const Stage = closed({
   account: Type.String({
     pattern: '^[0-9]{12}$',
-    description: 'The AWS account. Every command refuses another one.',
+    description: 'The AWS account. Every command refuses credentials of another one.',
   }),
   region: text('The AWS region'),
   role: optional(text('The ARN of a role to assume')),
   cluster: text('The ECS cluster, by name or ARN'),
-  record: text('Where lock and history are kept: s3://BUCKET/PREFIX, or a directory of this machine'),
+  record: text(
+    'Where the lock and the history are stored: s3://BUCKET/PREFIX, or a directory on this machine',
+  ),
   tags: optional(
     Type.Array(Type.String({ minLength: 1 }), {
       description: 'Tags of pushed images, such as staging-{commit}',
@@ -63,28 +68,30 @@ const Stage = closed({
 });
 
 const BuildSecret = closed({
-  env: optional(text('The environment variable that has the secret')),
-  file: optional(text('The file that has the secret')),
+  env: optional(text('The environment variable that contains the secret')),
+  file: optional(text('The file that contains the secret')),
 });
 
 const RemoteBuild = closed({
-  project: text('The CodeBuild project, which builds the image and pushes it'),
-  source: optional(text('What is built: a branch, a tag or a commit; the default is {commit}')),
+  project: text('The CodeBuild project that builds the image and pushes it'),
+  source: optional(text('What to build: a branch, a tag or a commit; the default is {commit}')),
   environment: optional(
     Type.Record(Type.String(), Type.String(), {
       description:
         'Variables that override those of the project; the defaults are IMAGE_REPO_NAME and IMAGE_TAG. Never secrets',
     }),
   ),
-  buildspec: optional(text('Another buildspec than that of the project')),
+  buildspec: optional(text('A buildspec to use instead of that of the project')),
 });
 
 const Image = closed({
   repository: text('The repository in the registry'),
-  registry: optional(text("The ECR registry, such as that of another account; the default is the stage's")),
+  registry: optional(
+    text('The ECR registry, such as that of another account; the default is that of the stage'),
+  ),
   tag: optional(text('The tag that is deployed; the default is the first tag of the stage')),
-  pin: optional(truth('false: keep the tag in the task definition, and only record the digest')),
-  mirror: optional(text('Copy this image of another registry instead of building one')),
+  pin: optional(truth('false: keep the tag in the task definition, and record the digest only')),
+  mirror: optional(text('Copy this image from another registry instead of building one')),
   context: optional(text('The directory of the build')),
   dockerfile: optional(text('The Dockerfile')),
   arguments: optional(
@@ -100,10 +107,10 @@ const Image = closed({
 
 const Kind = closed({
   count: optional(number('How many tasks')),
-  spot: optional(number('Per cent of tasks on Fargate Spot')),
+  spot: optional(number('Percentage of tasks on Fargate Spot')),
   vcpu: optional(number('vCPUs of a task')),
   memory: optional(number('Memory of a task, in MiB')),
-  container: optional(text('The container that gets application_type; needed where several are configured')),
+  container: optional(text('The container that gets application_type; required if several are configured')),
 });
 
 const Secrets = closed({
@@ -117,7 +124,7 @@ const Container = closed({
   image: optional(text('A name under "images"')),
   environment: optional(
     Type.Record(Type.String(), Type.Union([Type.String(), Type.Null()]), {
-      description: 'Variables to set. null removes one. Others stay as they are.',
+      description: 'Variables to set. null removes a variable. Other variables do not change.',
     }),
   ),
   secrets: optional(Secrets),
@@ -125,20 +132,23 @@ const Container = closed({
   cpu: optional(number('CPU units of the container')),
   memory: optional(number('Memory of the container, in MiB')),
 });
-const Containers = named(Container, 'Containers of the task definition, by name. Others stay as they are.');
+const Containers = named(
+  Container,
+  'Containers of the task definition, by name. Other containers do not change.',
+);
 
 const Service = closed({
   service: text('The name of the service in the cluster'),
   family: optional(
     text(
-      'Its task definition family; the default is that which runs, or the name of the service for a new one',
+      'Its task definition family; the default is the family that runs, or the name of the service for a new service',
     ),
   ),
   kind: optional(text('A name under "kinds"')),
-  count: optional(number('How many tasks; the default is to leave it')),
-  gate: optional(truth('true: roll this service out before the others, and go on only when it is stable')),
+  count: optional(number('How many tasks; by default, the count does not change')),
+  gate: optional(truth('true: roll this service out before the others, and continue only when it is stable')),
   forceNewDeployment: optional(truth('true: replace tasks even if nothing in the task definition changed')),
-  suspendAutoScaling: optional(truth('true: no automatic scaling during the release')),
+  suspendAutoScaling: optional(truth('true: suspend automatic scaling during the release')),
   containers: Containers,
 });
 
@@ -146,16 +156,16 @@ const Scheduled = closed({
   families: text('Task definition families, with * for any characters'),
   rule: optional(text('The EventBridge rule of a family; the default is {family}, which is the same name')),
   scheduleGroup: optional(
-    text('An EventBridge Scheduler group: its schedules with these families are moved too'),
+    text('An EventBridge Scheduler group; a release also updates its schedules with these families'),
   ),
   schedule: optional(
     Type.String({
       pattern: '^((cron|rate|at)\\(.+\\)|\\{.+\\})$',
       description:
-        'When it starts, such as cron(0 8 ? * MON-FRI *) or rate(20 minutes); the default is to leave it',
+        'When it starts, such as cron(0 8 ? * MON-FRI *) or rate(20 minutes); by default, the schedule does not change',
     }),
   ),
-  count: optional(number('How many tasks it starts; the default is to leave it', 1)),
+  count: optional(number('How many tasks it starts; by default, the count does not change', 1)),
   kind: optional(text('A name under "kinds"')),
   vcpu: optional(number('vCPUs of a task')),
   memory: optional(number('Memory of a task, in MiB')),
@@ -169,37 +179,39 @@ const Network = closed({
 });
 
 const Task = closed({
-  name: text('What this task is called'),
+  name: text('The name of this task'),
   family: text('Its task definition family'),
   kind: optional(text('A name under "kinds"')),
   container: optional(
     text(
-      'The container whose command is set, and whose exit code counts; the default is the first essential one',
+      'The container that gets the command and sets the exit code; the default is the first essential one',
     ),
   ),
   command: optional(Type.Array(Type.String())),
   timeout: optional(duration('How long it may run')),
   network: optional(Network),
-  networkOf: optional(text('A name under "services", whose network this task gets')),
+  networkOf: optional(text('A name under "services"; the task runs in the network of this service')),
   containers: optional(Containers),
 });
 
 const Tasks = closed({
-  before: optional(Type.Array(Task, { description: 'Run in order, before any service is touched' })),
-  after: optional(Type.Array(Task, { description: 'Run in order, when the old tasks are gone' })),
+  before: optional(Type.Array(Task, { description: 'Tasks that run in order before any service changes' })),
+  after: optional(
+    Type.Array(Task, { description: 'Tasks that run in order after the old tasks have ended' }),
+  ),
 });
 
 const Release = closed({
-  timeout: optional(duration('How long a release may take until it counts as failed')),
-  poll: optional(duration('Time between looks at AWS')),
-  failures: optional(number('So many stopped tasks of a service fail the release', 1)),
+  timeout: optional(duration('How long a release may take before it fails')),
+  poll: optional(duration('Time between requests for the state in AWS')),
+  failures: optional(number('The number of stopped tasks of one service that fails a release', 1)),
 });
 
 export const ReleaseFile = closed({
-  application: text('The name of the system; lock and history are filed under it'),
+  application: text('The name of the system, under which the lock and the history are stored'),
   variables: optional(Variables),
   stages: named(Stage, 'Where releases go'),
-  images: optional(named(Image, 'Images that are built, or copied, and deployed')),
+  images: optional(named(Image, 'Images that are built or copied, and then deployed')),
   kinds: optional(
     named(Kind, 'Kinds of tasks that run one image. application_type is set to the name of the kind.'),
   ),

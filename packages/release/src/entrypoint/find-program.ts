@@ -20,7 +20,7 @@ export function findProgram(name: string, path = DEFAULT_PATH): string {
   if (file === undefined)
     throw missing(
       name,
-      isPath ? 'there is no such file, or it may not be executed' : `it is in none of ${path}`,
+      isPath ? 'the file does not exist or is not executable' : `it is in none of the directories ${path}`,
     );
   const problem = problemOf(file);
   if (problem) throw missing(name, problem);
@@ -48,7 +48,7 @@ function problemOf(file: string): string | undefined {
   if (start === undefined || start.startsWith(ELF)) return undefined;
   const [, interpreter] = /^#![ \t]*([^\s]+)/.exec(start) ?? [];
   if (interpreter === undefined) return 'it is neither a program nor a script that begins with #!';
-  return isExecutable(interpreter) ? undefined : `its first line names ${interpreter}, which is not there`;
+  return isExecutable(interpreter) ? undefined : `its first line names ${interpreter}, which does not exist`;
 }
 
 /** @returns undefined for a file that can be executed but not read */

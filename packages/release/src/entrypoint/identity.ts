@@ -39,7 +39,7 @@ function explain(error: unknown, name: string, region: string): EntryError {
     case 'ResourceNotFoundException':
       return told(
         'secret missing',
-        `Secrets Manager has no secret ${name} in ${region}, or it has no value yet (${said}); see that IDENTITY names it, and that account and region are the right ones`,
+        `Secrets Manager has no secret ${name} in ${region}, or it has no value yet (${said}); check that IDENTITY names it, and that the account and the region are right`,
       );
     case 'AccessDeniedException':
     case 'AccessDenied':
@@ -47,14 +47,14 @@ function explain(error: unknown, name: string, region: string): EntryError {
     case 'ExpiredTokenException':
       return told(
         'access denied',
-        `the secret ${name} may not be read (${said}); allow the task role (not the execution role) secretsmanager:GetSecretValue on it, and kms:Decrypt when it has a key of its own`,
+        `the secret ${name} may not be read (${said}); allow the task role (not the execution role) secretsmanager:GetSecretValue on it, and kms:Decrypt if it has its own key`,
       );
     case 'CredentialsProviderError':
       return told('access denied', `there are no AWS credentials (${said}); give the task a task role`);
     case 'DecryptionFailure':
       return told(
         'decryption failed',
-        `the secret ${name} cannot be decrypted (${said}); allow the task role kms:Decrypt on the secret's key, and see that the key is enabled`,
+        `the secret ${name} cannot be decrypted (${said}); allow the task role kms:Decrypt on the secret's key, and check that the key is enabled`,
       );
     case 'InvalidRequestException':
       return told(
@@ -64,12 +64,12 @@ function explain(error: unknown, name: string, region: string): EntryError {
     case 'InvalidParameterException':
       return told(
         'secret missing',
-        `"${name}" is no name of a secret (${said}); correct IDENTITY in the task definition`,
+        `"${name}" is not a valid name of a secret (${said}); correct IDENTITY in the task definition`,
       );
     default:
       return told(
         'secrets manager',
-        `Secrets Manager did not give the secret ${name} (${said}); see that the task can reach it on port 443 (through a NAT gateway or a VPC endpoint), and start the task again`,
+        `Secrets Manager did not return the secret ${name} (${said}); check that the task can reach it on port 443 (through a NAT gateway or a VPC endpoint), and start the task again`,
       );
   }
 }
@@ -86,14 +86,11 @@ export function parseIdentity(text: string, name: string, mayBeEmpty: ReadonlySe
   if (typeof whole !== 'object' || whole === null || Array.isArray(whole))
     throw new EntryError(
       'not a dictionary',
-      `the secret ${name} is JSON, but no object; store its values as {"NAME": "value"}`,
+      `the secret ${name} is JSON, but not an object; store its values as {"NAME": "value"}`,
     );
   const entries = Object.entries(whole);
   if (entries.length === 0)
-    throw new EntryError(
-      'not a dictionary',
-      `the secret ${name} is an object without any key; store its values there`,
-    );
+    throw new EntryError('not a dictionary', `the secret ${name} is an empty object; store its values in it`);
   const isValue = (value: unknown) => ['string', 'number', 'boolean'].includes(typeof value);
   const odd = entries.filter(
     ([key, value]) => !NAME.test(key) || !isValue(value) || String(value).includes('\0'),
@@ -101,7 +98,7 @@ export function parseIdentity(text: string, name: string, mayBeEmpty: ReadonlySe
   if (odd.length > 0)
     throw new EntryError(
       'not a dictionary',
-      `the secret ${name} has keys that are no names of variables, or whose values are no text: ${keysOf(odd)}`,
+      `the secret ${name} has keys that are not valid variable names, or whose values are not text: ${keysOf(odd)}`,
     );
   const unfilled = entries.filter(([key, value]) => isUnfilled(String(value), mayBeEmpty.has(key)));
   if (unfilled.length > 0)

@@ -36,7 +36,7 @@ class Signalled extends Error {
   readonly exitCode: number;
 
   constructor(signal: keyof typeof SIGNALS) {
-    super(`stopped by ${signal} before the program began`);
+    super(`stopped by ${signal} before the program started`);
     this.exitCode = 128 + SIGNALS[signal];
   }
 }

@@ -77,7 +77,7 @@ function programOf({ programs }: Table, environment: Environment, path: string):
   if (!program)
     throw new EntryError(
       'type unknown',
-      `${TYPE} is "${type}", which ${path} does not have; set it to one of ${known}`,
+      `${TYPE} is "${type}", which is not in ${path}; set it to one of ${known}`,
     );
   return program;
 }
@@ -112,7 +112,7 @@ function writeFilled({ from, to }: Template, values: Environment): void {
     if (error instanceof EntryError) throw error;
     throw new EntryError(
       'template',
-      `${to} cannot be written from ${from} (${describe(error)}); see that both are there, and that the image's user may write`,
+      `${to} cannot be written from ${from} (${describe(error)}); check that the template exists, and that the image's user may write the file`,
     );
   }
 }

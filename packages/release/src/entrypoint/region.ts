@@ -18,7 +18,7 @@ export async function findRegion(
   if (!metadata)
     throw new EntryError(
       'region unknown',
-      `the region of the secret is not known, and this is no task of ECS; ${remedy}`,
+      `the region of the secret is unknown, and this is not an ECS task; ${remedy}`,
     );
   try {
     const timeout = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
@@ -30,8 +30,8 @@ export async function findRegion(
     if (signal.aborted) throw signal.reason;
     throw new EntryError(
       'region unknown',
-      `ECS did not tell the region of this task (${describe(error)}); ${remedy}`,
+      `ECS did not return the region of this task (${describe(error)}); ${remedy}`,
     );
   }
-  throw new EntryError('region unknown', `ECS told a task without a region; ${remedy}`);
+  throw new EntryError('region unknown', `ECS returned no region for this task; ${remedy}`);
 }

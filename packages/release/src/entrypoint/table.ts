@@ -45,13 +45,13 @@ export function parseTable(text: string, path: string): Table {
   } catch (error) {
     wrong(`is neither YAML nor JSON: ${(error as Error).message.split('\n')[0]}`);
   }
-  const { programs, mayBeEmpty = [], ...unknown } = recordOf(whole) ?? wrong('is no object');
+  const { programs, mayBeEmpty = [], ...unknown } = recordOf(whole) ?? wrong('is not an object');
   refuseUnknown(unknown, 'the table', wrong);
   const rows = Object.entries(recordOf(programs) ?? wrong('has no "programs"'));
   if (rows.length === 0) wrong('has no program');
   return {
     programs: new Map(rows.map(([type, row]) => [type, programOf(type, row, wrong)])),
-    mayBeEmpty: new Set(wordsOf(mayBeEmpty) ?? wrong('has a "mayBeEmpty" that is no list of texts')),
+    mayBeEmpty: new Set(wordsOf(mayBeEmpty) ?? wrong('has a "mayBeEmpty" that is not a list of texts')),
   };
 }
 
@@ -62,14 +62,14 @@ function programOf(type: string, row: unknown, wrong: (what: string) => never): 
     environment,
     identity = true,
     ...unknown
-  } = recordOf(row) ?? wrong(`has no object for ${type}`);
+  } = recordOf(row) ?? wrong(`has no valid entry for ${type}`);
   refuseUnknown(unknown, type, wrong);
   const words = wordsOf(command);
-  if (!words?.[0]) return wrong(`has a command for ${type} that is no list of words`);
+  if (!words?.[0]) return wrong(`has a command for ${type} that is not a list of words`);
   if (typeof identity !== 'boolean') wrong(`has an "identity" for ${type} that is neither true nor false`);
   if (environment !== undefined && typeof environment !== 'boolean')
     wrong(`has an "environment" for ${type} that is neither true nor false`);
-  if (!Array.isArray(templates)) wrong(`has "templates" for ${type} that are no list`);
+  if (!Array.isArray(templates)) wrong(`has "templates" for ${type} that are not a list`);
   const files = (templates as unknown[]).map((one) => {
     const { from, to, ...more } = recordOf(one) ?? {};
     if (typeof from !== 'string' || typeof to !== 'string' || Object.keys(more).length > 0)

@@ -20,7 +20,7 @@ export function fillTemplate(
   if (missing.size > 0)
     throw new EntryError(
       'template',
-      `the template ${path} names what neither the secret nor the environment has: ${[...missing].join(', ')}; add it to the secret, or write $$ for a dollar sign`,
+      `the template ${path} uses names that are neither in the secret nor in the environment: ${[...missing].join(', ')}; add it to the secret, or write $$ for a dollar sign`,
     );
   return filled;
 }

@@ -54,7 +54,7 @@ export async function manifestOf(
   if (found?.imageManifest === undefined)
     throw new ReleaseError(
       'usage',
-      `${place.repositoryName} has no image ${image}. "ecs-release images list" lists them.`,
+      `${place.repositoryName} has no image ${image}. "ecs-release images list" lists its images.`,
     );
   const { imageManifest, imageManifestMediaType } = found;
   return { imageManifest, imageManifestMediaType };
@@ -93,7 +93,7 @@ export async function removeTag(ecr: ECRClient, place: Repository, imageTag: str
   if (image.imageTags?.length === 1)
     throw new ReleaseError(
       'usage',
-      `${imageTag} is the last tag of ${image.imageDigest}, and ECR deletes an image with its last tag. Give it another tag first.`,
+      `${imageTag} is the last tag of ${image.imageDigest}, and ECR deletes an image with its last tag. Add another tag first.`,
     );
   const { failures = [] } = await ecr.send(
     new BatchDeleteImageCommand({ ...place, imageIds: [{ imageTag }] }),

@@ -21,16 +21,20 @@ export function dockerFor(env: Readonly<Record<string, string | undefined>>, sig
       signal,
     });
     const ended = once(child, 'close').catch((error: unknown) => {
-      throw new ReleaseError('failed', 'Docker could not be started. Install the docker command line.', {
-        cause: error,
-      });
+      throw new ReleaseError(
+        'failed',
+        'The docker command could not be started. Install the docker command line.',
+        {
+          cause: error,
+        },
+      );
     });
     child.stdin?.on('error', () => {}).end(input ?? '');
     const [code] = await ended;
     if (code === 0) return;
     throw new ReleaseError(
       'failed',
-      `"docker ${words[0]}" exited with code ${String(code)}; its output above says why. "ecs-release doctor" knows common causes.`,
+      `"docker ${words[0]}" exited with code ${String(code)}; its output above says why. "ecs-release doctor" explains common causes.`,
     );
   };
 }

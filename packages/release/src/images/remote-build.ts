@@ -90,7 +90,7 @@ export async function buildRemotely(
     if (signal.aborted || error instanceof ReleaseError) throw error;
     throw new ReleaseError(
       'failed',
-      `the build ${id} of ${name} goes on, but it cannot be watched: ${messageOf(error)}`,
+      `the build ${id} of ${name} continues, but it can no longer be watched: ${messageOf(error)}`,
       { cause: error },
     );
   }

@@ -57,7 +57,7 @@ export class HeldLock {
       if (this.#isLost)
         throw new ReleaseError(
           'failed',
-          'The store of the lock could not be reached for too long, so nothing may be changed. Check it, then deploy again.',
+          'The store of the lock was unreachable for too long, so the release may not change anything any more. Check the store, then deploy again.',
         );
       await this.#clock.sleep(5000);
     }

@@ -133,10 +133,10 @@ export class Ledger {
     if (isPatient) return mine;
     const who = lock
       ? `${lock.owner} has it for ${lock.release}, ${this.ageOf(lock)}`
-      : 'another release takes it';
+      : 'another release is taking it';
     throw new ReleaseError(
       'locked',
-      `The lock of the stage is taken: ${who}. Wait for that release, or run "ecs-release unlock" if its process is gone.`,
+      `Another release has the lock of the stage: ${who}. Wait for that release, or run "ecs-release unlock" if its process no longer runs.`,
     );
   }
 
@@ -193,7 +193,7 @@ export class Ledger {
     }
     throw new ReleaseError(
       'failed',
-      `${this.place}stage.json changes too often to be written. Try again later.`,
+      `${this.place}stage.json is changed too often by other processes, so it could not be written. Try again later.`,
     );
   }
 

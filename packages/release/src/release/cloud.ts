@@ -172,7 +172,7 @@ export async function activeServices(
   if (missing.length === 0) return active;
   throw new ReleaseError(
     'usage',
-    `The cluster has no active service ${missing.join(', ')}. Correct the configuration, or make the service again.`,
+    `The cluster has no active service ${missing.join(', ')}. Correct the configuration, or create the service again.`,
   );
 }
 

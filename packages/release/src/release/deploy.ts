@@ -85,12 +85,19 @@ async function settleLeftOver(
     if (record.outcome === 'rolled back') return await held.begin(id);
     if (record.outcome === 'deployed') return await held.begin(id, record.id);
     if (record.isSettled && (await isWhole(work, record))) {
-      work.tell({ event: 'step', text: `${leftOver} was killed when all was done; it counts as deployed` });
+      work.tell({
+        event: 'step',
+        text: `${leftOver} was killed after everything was rolled out; it counts as deployed`,
+      });
       await ledger.keep(endedNow(work, { ...record, outcome: 'deployed' }));
       return await held.begin(id, record.id);
     }
-    work.tell({ event: 'step', text: `${leftOver} (${record.by}) did not end; taking it back first` });
-    const back = { ...record, isSettled: false, reason: record.reason ?? 'its process ended in the middle' };
+    work.tell({ event: 'step', text: `${leftOver} (${record.by}) did not end; rolling it back first` });
+    const back = {
+      ...record,
+      isSettled: false,
+      reason: record.reason ?? 'its process ended during the release',
+    };
     await ledger.keep(back);
     await takeBack(work, back);
     await ledger.keep(endedNow(work, { ...back, outcome: 'rolled back' }));
@@ -100,7 +107,7 @@ async function settleLeftOver(
     await held.abandon().catch(() => {});
     throw new ReleaseError(
       'not rolled back',
-      `The stage has parts of ${leftOver}, which could not be taken back: ${messageOf(error)}. Correct the cause and deploy again, or run "ecs-release unlock --forget" to begin from what runs.`,
+      `The stage has parts of ${leftOver}, which could not be rolled back: ${messageOf(error)}. Correct the cause and deploy again, or run "ecs-release unlock --forget" to start from what runs.`,
       { cause: error },
     );
   }
@@ -231,7 +238,7 @@ async function carryOut(work: LockedWork, { plan, opening }: Prepared): Promise<
   } catch (error) {
     if (isSuperseded(error)) throw error;
     const reason = messageOf(error);
-    tell({ event: 'failure', text: `${reason}\nGoing back to what ran before.` });
+    tell({ event: 'failure', text: `${reason}\nRolling back to what ran before.` });
     return await goBack(work, { ...record, tasks: done, reason }, wasSettling);
   }
 }
@@ -258,13 +265,13 @@ async function goBack(work: LockedWork, record: ReleaseRecord, wasSettling: bool
     const ended = endedNow(work, {
       ...record,
       outcome: 'not rolled back',
-      reason: `${reason}; going back failed: ${why}`,
+      reason: `${reason}; the rollback failed: ${why}`,
     });
     await ledger.keep(ended).catch(() => {});
     await held.abandon().catch(() => {});
     throw new ReleaseError(
       'not rolled back',
-      `${id} failed: ${reason}\nGoing back failed too: ${why}\nThe stage may run parts of it. Correct the cause and deploy again: that takes it back first.`,
+      `${id} failed: ${reason}\nThe rollback failed too: ${why}\nThe stage may run parts of it. Correct the cause and deploy again: the next deploy rolls it back first.`,
       { cause: error },
     );
   }

@@ -26,10 +26,7 @@ export async function findTarget(ledger: Ledger, asked?: Pick<Target, 'to'>): Pr
   const { current } = await ledger.state();
   const newest = current === undefined ? undefined : await ledger.record(current);
   if (!newest)
-    throw new ReleaseError(
-      'usage',
-      'No release is on record for this stage, so there is nothing to go back to.',
-    );
+    throw new ReleaseError('usage', 'The stage has no recorded release, so it cannot be rolled back.');
   const wanted = asked ? asked.to : await before(ledger, newest);
   const undone: ReleaseRecord[] = [];
   for (let one: ReleaseRecord | undefined = newest; one !== undefined && one.id !== wanted; ) {
@@ -50,13 +47,13 @@ async function before(ledger: Ledger, newest: ReleaseRecord): Promise<string | u
   if (newest.to === undefined)
     throw new ReleaseError(
       'usage',
-      'The stage is back at what it ran before its first release on record, so there is nothing to go back to.',
+      'The stage already runs what it ran before its first recorded release, so it cannot be rolled back further.',
     );
   const reached = await ledger.record(newest.to);
   if (reached) return reached.previous;
   throw new ReleaseError(
     'usage',
-    `The record of ${newest.to}, which the stage went back to, is missing. Name a release with --to.`,
+    `The record of ${newest.to}, to which the stage was rolled back, is missing. Name a release with --to.`,
   );
 }
 
@@ -140,7 +137,7 @@ async function assertUsable(cloud: Cloud, taskDefinitions: readonly string[]): P
     if (definition.status === 'ACTIVE') continue;
     throw new ReleaseError(
       'usage',
-      `${arn} is ${definition.status}, so the stage cannot go back to it. Deploy the wanted commit again.`,
+      `${arn} is ${definition.status}, so the stage cannot be rolled back to it. Deploy the wanted commit again.`,
     );
   }
 }

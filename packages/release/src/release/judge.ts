@@ -67,7 +67,7 @@ export function judge(
     );
     const what = rolledBack
       ? `ECS stopped the deployment of ${rollout.service} (${rolledBack})`
-      : `${rollout.service} runs ${shortName(primary?.taskDefinition ?? '?')}, which somebody else deployed meanwhile`;
+      : `${rollout.service} runs ${shortName(primary?.taskDefinition ?? '?')}, which somebody else deployed in the meantime`;
     return { is: 'failed', reason: `${what}${because}`, ...withTask };
   }
   if (!own)
@@ -149,5 +149,5 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   ],
   [/Could not resolve entrypoint/, 'application_type is missing or unknown; set "kind".'],
   [/OutOfMemory/, 'The container needs more memory.'],
-  [/health check/i, 'The new tasks run but never get healthy; look at their logs.'],
+  [/health check/i, 'The new tasks run but do not become healthy; look at their logs.'],
 ];

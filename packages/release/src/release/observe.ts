@@ -60,25 +60,22 @@ async function triggersOf(
     const all = await cloud.triggersOfGroup(scheduleGroup);
     const fitting = all.filter(({ taskDefinition }) => matches.test(familyOf(taskDefinition)));
     if (fitting.length > 0) return fitting;
-    throw missing(name, `the Scheduler group ${scheduleGroup} has no schedule that starts ${pattern}`);
+    throw missing(name, `the Scheduler group ${scheduleGroup} has no schedule for ${pattern}`);
   }
   const families = (await cloud.families(pattern.split('*', 1)[0] ?? '')).filter((one) => matches.test(one));
-  if (families.length === 0) throw missing(name, `there is no family ${pattern}`);
+  if (families.length === 0) throw missing(name, `no family matches ${pattern}`);
   const lists = await Promise.all(
     families.map((family) => cloud.triggersOfRule(rule.replaceAll('{family}', family), withRule)),
   );
   return families.flatMap((family, i) => {
     const own = (lists[i] ?? []).filter(({ taskDefinition }) => familyOf(taskDefinition) === family);
     if (own.length > 0) return own;
-    throw missing(
-      name,
-      `the rule ${rule.replaceAll('{family}', family)} has no target that starts ${family}`,
-    );
+    throw missing(name, `the rule ${rule.replaceAll('{family}', family)} has no target for ${family}`);
   });
 }
 
 function missing(name: string, why: string): ReleaseError {
-  return new ReleaseError('usage', `Nothing is scheduled as ${name}: ${why}. Correct "scheduled.${name}".`);
+  return new ReleaseError('usage', `No scheduled task matches ${name}: ${why}. Correct "scheduled.${name}".`);
 }
 
 /** Makes a regular expression from a pattern, in which * stands for any characters. */

@@ -89,7 +89,7 @@ class Watch {
       if (clock.now() - seenAt > MOST_UNSEEN)
         throw new ReleaseError(
           'failed',
-          `ECS does not know the task ${this.#arn} any more, so how it ended is not known`,
+          `ECS no longer knows the task ${this.#arn}, so its exit code is unknown`,
         );
       const why = this.#whyToStop(begun);
       if (why !== undefined) {

@@ -24,7 +24,7 @@ export function placementIn({
 }
 
 /**
- * Chooses the container whose command is set and whose exit code counts. The default is the first essential one.
+ * Chooses the container that gets the command and sets the exit code. The default is the first essential one.
  * @throws ReleaseError usage when there is no such container
  */
 export function chosenContainer(

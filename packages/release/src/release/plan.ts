@@ -114,7 +114,7 @@ function assertOnce(triggers: readonly PlannedTrigger[]): void {
     if (length > 1)
       throw new ReleaseError(
         'usage',
-        `Several entries under "scheduled" find the ${place}. Make their "families" narrower.`,
+        `Several entries under "scheduled" match the ${place}. Make their "families" narrower.`,
       );
 }
 
@@ -229,7 +229,7 @@ class Planner {
     if (live?.status === 'ACTIVE' && live.controller !== 'ECS')
       throw new ReleaseError(
         'usage',
-        `The service ${service} is deployed by ${live.controller}. This tool releases services of the ECS controller only; leave it out of "services".`,
+        `The service ${service} is deployed by ${live.controller}. This tool releases only services of the ECS controller; remove it from "services".`,
       );
     if (live?.status === 'ACTIVE') {
       const { family } = this.#wanted(name);
@@ -242,7 +242,7 @@ class Planner {
     }
     throw new ReleaseError(
       'usage',
-      `The cluster ${this.#config.stage.cluster} has no active service "${service}". Correct "service" of ${name}, or make the service first${this.#config.stage.copyOf ? ' with "ecs-release environment up"' : ''}.`,
+      `The cluster ${this.#config.stage.cluster} has no active service "${service}". Correct "service" of ${name}, or create the service first${this.#config.stage.copyOf ? ' with "ecs-release environment up"' : ''}.`,
     );
   }
 

@@ -43,7 +43,7 @@ export async function retire(work: Work, record: ReleaseRecord): Promise<void> {
       if (isSuperseded(error)) throw error;
       work.tell({
         event: 'failure',
-        text: `a revision of ${announced.family} may stay registered: ${messageOf(error)}`,
+        text: `a revision of ${announced.family} may still be registered: ${messageOf(error)}`,
       });
     }
   }

@@ -119,7 +119,7 @@ async function watch(work: Work, rollouts: Map<string, Rollout>, options: Rollou
       const names = [...rollouts.keys()].join(', ');
       throw new ReleaseError(
         'failed',
-        `${names} did not get stable in the time that the release has (waited ${wordsOf(work.clock.now() - begun)}; set a longer "release.timeout", or for "wait" --timeout)`,
+        `${names} did not become stable in the time of the release (waited ${wordsOf(work.clock.now() - begun)}; set a longer "release.timeout", or --timeout for "wait")`,
       );
     }
     await work.clock.sleep(work.timing.poll);

@@ -36,7 +36,7 @@ async function stopTasks(work: Work, { id, tasks }: ReleaseRecord): Promise<void
   for (const { arn } of started) {
     if (ended.has(arn)) continue;
     await persist(work, () =>
-      change(work, (signal) => work.cloud.stopTask(arn, `${id} is taken back`, signal)),
+      change(work, (signal) => work.cloud.stopTask(arn, `${id} is rolled back`, signal)),
     );
   }
 }
@@ -93,7 +93,7 @@ async function triggersBack(work: Work, some: readonly RecordedTrigger[]): Promi
     );
     if (before.every((one) => live.some((now) => isAsIs(one, now)))) return;
   }
-  work.tell({ event: 'step', text: `${kind} ${place}: back to what it started before` });
+  work.tell({ event: 'step', text: `${kind} ${place}: restored to what it started before` });
   await persist(work, () => change(work, (signal) => work.cloud.moveTriggers(before, signal)));
 }
 

@@ -56,7 +56,7 @@ export function encodeMessage(message: AgentMessage): Buffer {
   bytes.writeBigInt64BE(BigInt(message.sequence), SEQUENCE);
   bytes.writeBigUInt64BE(BigInt(message.flags), FLAGS);
   const id = Buffer.from(message.id.replaceAll('-', ''), 'hex');
-  if (id.length !== 16) throw new RangeError(`a message id is no UUID: ${message.id}`);
+  if (id.length !== 16) throw new RangeError(`a message id is not a UUID: ${message.id}`);
   id.copy(bytes, ID, 8, 16);
   id.copy(bytes, ID + 8, 0, 8);
   digestOf(payload).copy(bytes, DIGEST.at);
@@ -75,10 +75,10 @@ export function decodeMessage(bytes: Buffer): AgentMessage {
   const length = bytes.readUInt32BE(header);
   const payload = bytes.subarray(header + 4, header + 4 + length);
   if (payload.length !== length)
-    throw new MalformedMessageError(`a payload of ${length} bytes is cut after ${payload.length}`);
+    throw new MalformedMessageError(`a payload of ${length} bytes is truncated after ${payload.length}`);
   const digest = bytes.subarray(DIGEST.at, DIGEST.at + DIGEST.bytes);
   if (length > 0 && !digest.equals(digestOf(payload)))
-    throw new MalformedMessageError('a payload does not have the digest in its header');
+    throw new MalformedMessageError('a payload does not match the digest in its header');
   return {
     type: bytes.toString('utf8', TYPE.at, TYPE.at + TYPE.bytes).replace(/^[\0\s]+|[\0\s]+$/g, ''),
     createdAt: Number(bytes.readBigUInt64BE(CREATED)),

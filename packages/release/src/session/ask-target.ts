@@ -18,7 +18,7 @@ export async function settleChoice(
   if (!stdin.isTTY) throw ambiguityError(targets);
   const lines = createInterface({ input: stdin, output: stderr });
   try {
-    stderr.write(`Several containers fit:\n${listTargets(targets)}\n`);
+    stderr.write(`Several containers match:\n${listTargets(targets)}\n`);
     for (;;) {
       const answer = await lines.question(`Which one (1 to ${targets.length})? `, { signal });
       const target = /^\d+$/.test(answer.trim()) ? targets[Number(answer) - 1] : undefined;

@@ -30,15 +30,21 @@ export type Choice =
 /** @throws SessionError when no container matches */
 export function chooseTarget(targets: readonly Target[], { task, container }: Wish): Choice {
   if (targets.length === 0)
-    throw new SessionError('target', 'no task runs; see what the service says with "ecs-release status"');
+    throw new SessionError(
+      'target',
+      'no task is running; run "ecs-release status" to see the state of the service',
+    );
   const ofTask = targets.filter((one) => task === undefined || fits(one, task));
   if (ofTask.length === 0)
-    throw new SessionError('target', `no running task is named ${task}; these run:\n${listTargets(targets)}`);
+    throw new SessionError(
+      'target',
+      `no running task has the id ${task}; these are running:\n${listTargets(targets)}`,
+    );
   const ofContainer = ofTask.filter((one) => container === undefined || one.container === container);
   if (ofContainer.length === 0)
     throw new SessionError(
       'target',
-      `no running task has a container ${container}; these run:\n${listTargets(ofTask)}`,
+      `no running task has a container ${container}; these are running:\n${listTargets(ofTask)}`,
     );
   const [target] = ofContainer;
   return target && ofContainer.length === 1
@@ -50,7 +56,7 @@ export function chooseTarget(targets: readonly Target[], { task, container }: Wi
 export function ambiguityError(targets: readonly Target[]): SessionError {
   return new SessionError(
     'target',
-    `several containers fit, and there is no terminal to ask on; name one with --task and --container:\n${listTargets(targets)}`,
+    `several containers match, and there is no terminal to ask on; choose one with --task and --container:\n${listTargets(targets)}`,
   );
 }
 
@@ -74,19 +80,19 @@ export function execProblem({ taskId, container, isExecEnabled, agent }: Target)
   if (!isExecEnabled)
     return (
       `task ${taskId} was started without ECS Exec; set enableExecuteCommand on the service ` +
-      '(aws ecs update-service --enable-execute-command --force-new-deployment) and use a task that is started afterwards'
+      '(aws ecs update-service --enable-execute-command --force-new-deployment) and use a task that was started afterwards'
     );
   if (!agent)
-    return `container ${container} of task ${taskId} has no ExecuteCommandAgent; a task gets it on Fargate from platform version 1.4.0 and on EC2 from agent 1.50.2 on`;
+    return `container ${container} of task ${taskId} has no ExecuteCommandAgent; tasks get it on Fargate with platform version 1.4.0 or newer, and on EC2 with agent 1.50.2 or newer`;
   switch (agent.status) {
     case 'RUNNING':
       return undefined;
     case 'PENDING':
-      return `the ExecuteCommandAgent in container ${container} of task ${taskId} is still starting; try again in some seconds`;
+      return `the ExecuteCommandAgent in container ${container} of task ${taskId} is still starting; try again in a few seconds`;
     default:
       return (
         `the ExecuteCommandAgent in container ${container} of task ${taskId} is ${agent.status}` +
-        `${agent.reason ? ` (${agent.reason})` : ''}; see that the task role allows ssmmessages:CreateControlChannel, ` +
+        `${agent.reason ? ` (${agent.reason})` : ''}; check that the task role allows ssmmessages:CreateControlChannel, ` +
         'CreateDataChannel, OpenControlChannel and OpenDataChannel, that the task can reach ssmmessages on port 443 ' +
         '(through a NAT gateway or a VPC endpoint), and that the root filesystem is not read-only'
       );

@@ -66,7 +66,7 @@ export class DataChannel implements AsyncDisposable {
       transmit: (bytes) => this.#socket.send(bytes),
       deliver: (type, payload) => this.#deliver(type, payload),
       closed: (reason) => this.#end(reason),
-      lost: () => this.#fail('connection', 'the agent has acknowledged nothing for five minutes'),
+      lost: () => this.#fail('connection', 'the agent has not acknowledged anything for five minutes'),
     });
     this.#socket = new ResumingSocket({
       ...options,
@@ -79,7 +79,7 @@ export class DataChannel implements AsyncDisposable {
   }
 
   get introduction(): Introduction {
-    if (!this.#introduction) throw new Error('the handshake is not done');
+    if (!this.#introduction) throw new Error('the handshake is not complete');
     return this.#introduction;
   }
 
@@ -131,7 +131,7 @@ export class DataChannel implements AsyncDisposable {
     const cancel = this.#timers.schedule(patience, () =>
       this.#fail(
         'connection',
-        `the agent in the container has not answered within ${patience / 1_000} s; see whether the task still runs`,
+        `the agent in the container has not answered within ${patience / 1_000} s; check whether the task is still running`,
       ),
     );
     try {
@@ -184,7 +184,7 @@ export class DataChannel implements AsyncDisposable {
     this.#introduction = introduction;
     if (key) this.#cipher = new SessionCipher(key);
     await this.#stream.send(PAYLOAD.handshakeResponse, response);
-    if (problems.length > 0) this.#fail('unsupported', `the session cannot begin: ${problems.join('; ')}`);
+    if (problems.length > 0) this.#fail('unsupported', `the session cannot start: ${problems.join('; ')}`);
   }
 
   #answerChallenge(payload: Uint8Array): void {
@@ -194,7 +194,7 @@ export class DataChannel implements AsyncDisposable {
     } catch (cause) {
       this.#fail(
         'unsupported',
-        'the agent has another key for the session; see that the task role allows kms:Decrypt',
+        'the agent has another key for the session; check that the task role allows kms:Decrypt',
         cause,
       );
     }
@@ -212,8 +212,8 @@ export class DataChannel implements AsyncDisposable {
   }
 
   #end(reason: string): void {
-    const why = reason === '' ? 'the service closed the session before it began' : reason;
-    this.#ready.reject(new SessionError('closed', `the session did not begin: ${why}`));
+    const why = reason === '' ? 'the service closed the session before it started' : reason;
+    this.#ready.reject(new SessionError('closed', `the session did not start: ${why}`));
     this.#ended.resolve(reason);
     this.#close();
   }

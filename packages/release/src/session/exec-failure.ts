@@ -13,20 +13,20 @@ export function explainExecFailure(error: unknown, { taskId, container, cluster 
   switch (error.name) {
     case 'TargetNotConnectedException':
       return explain(
-        `the agent in ${where} is not connected to Systems Manager; see that the task role allows ${RIGHTS}, and that the task can ` +
+        `the agent in ${where} is not connected to Systems Manager; check that the task role allows ${RIGHTS}, and that the task can ` +
           'reach ssmmessages on port 443 (through a NAT gateway or a VPC endpoint)',
       );
     case 'InvalidParameterException':
       return explain(
-        `ECS does not run commands in ${where}: ${error.message}; see that enableExecuteCommand was set when the task was started`,
+        `ECS does not run commands in ${where}: ${error.message}; check that enableExecuteCommand was set when the task was started`,
       );
     case 'AccessDeniedException':
       return explain(
-        `you may not run commands in ${where}: ${error.message}; you need ecs:ExecuteCommand on the cluster and the task, and on a ` +
-          'cluster whose sessions are encrypted kms:GenerateDataKey too',
+        `you may not run commands in ${where}: ${error.message}; you need ecs:ExecuteCommand on the cluster and the task, and kms:GenerateDataKey if the ` +
+          'cluster encrypts its sessions',
       );
     case 'ClusterNotFoundException':
-      return explain(`there is no cluster ${cluster} in this account and region; name another one`);
+      return explain(`this account has no cluster ${cluster} in this region; choose another one`);
     default:
       return error;
   }

@@ -75,7 +75,7 @@ export async function forwardPort(options: ForwardOptions): Promise<void> {
     if (signal.aborted) throw signal.reason;
     throw new SessionError(
       'setup',
-      `port ${localPort} of ${localHost} cannot be listened on: ${(error as Error).message}; choose another one`,
+      `cannot listen on port ${localPort} of ${localHost}: ${(error as Error).message}; choose another port`,
       { cause: error },
     );
   }

@@ -97,7 +97,7 @@ async function answer(
         return { status: STATUS.success, sessionType, properties: recordOf(parameters.Properties) };
       return {
         status: STATUS.failed,
-        problem: `the agent starts a session of the type ${String(parameters.SessionType)}, which ecs-release does not know`,
+        problem: `the agent starts a session of the type ${String(parameters.SessionType)}, which ecs-release does not support`,
       };
     }
     case 'KMSEncryption':
@@ -105,7 +105,7 @@ async function answer(
     default:
       return {
         status: STATUS.unsupported,
-        problem: `the agent asks for ${String(ActionType)}, which ecs-release does not know`,
+        problem: `the agent asks for ${String(ActionType)}, which ecs-release does not support`,
       };
   }
 }
@@ -114,12 +114,12 @@ async function encryption(keyId: string, getDataKey: GetDataKey | undefined): Pr
   try {
     if (getDataKey) return { status: STATUS.success, key: await getDataKey(keyId) };
   } catch (error) {
-    const problem = `KMS gives no key for the session: ${messageOf(error)}; you need kms:GenerateDataKey on ${keyId}`;
+    const problem = `KMS returned no key for the session: ${messageOf(error)}; you need kms:GenerateDataKey on ${keyId}`;
     return { status: STATUS.failed, problem };
   }
   return {
     status: STATUS.failed,
-    problem: `the session is to be encrypted with the KMS key ${keyId}, and no client of KMS is there`,
+    problem: `the session must be encrypted with the KMS key ${keyId}, but there is no KMS client`,
   };
 }
 

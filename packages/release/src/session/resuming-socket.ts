@@ -93,7 +93,7 @@ export class ResumingSocket {
         ticket ??= await resume?.(this.#closing.signal);
         if (this.#closing.signal.aborted) return;
         if (ticket) await this.#connect(ticket);
-        else failed(new SessionError('closed', 'the session is over; its idle time may have run out'));
+        else failed(new SessionError('closed', 'the session has ended; it may have been idle for too long'));
         return;
       } catch (error) {
         if (this.#closing.signal.aborted) return;
@@ -137,7 +137,7 @@ export class ResumingSocket {
     if (this.#closing.signal.aborted) return;
     const { resume, disconnected, failed } = this.#options;
     disconnected();
-    const why = resume ? 'is lost again and again' : 'was lost';
+    const why = resume ? 'was lost repeatedly' : 'was lost';
     if (!resume || this.#attempts >= ATTEMPTS) {
       failed(
         new SessionError('connection', `the connection to Systems Manager ${why}; run the command again`),

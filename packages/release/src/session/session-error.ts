@@ -31,7 +31,7 @@ export class SessionError extends ReleaseError {
 export function connectionProblem(error: unknown, status: number | undefined): string {
   const why = error instanceof Error ? error.message : String(error);
   if (status === undefined)
-    return `Systems Manager cannot be reached: ${why}; see that this machine may connect to ssmmessages on port 443`;
+    return `Systems Manager cannot be reached: ${why}; check that this machine can connect to ssmmessages on port 443`;
   return (
     `Systems Manager refused the data channel with status ${status}; the token may have expired, or ` +
     'ssmmessages:OpenDataChannel may be denied to you'

@@ -57,12 +57,12 @@ async function readAlarms(clients: Clients, names: readonly string[]): Promise<R
 export function checkAlarm(name: string, alarm: Alarm | undefined, isWatching: boolean): Check {
   const what = `alarm ${name}`;
   if (!alarm)
-    return bad(what, 'it does not exist. Make it, or take it out of the configuration or the service.');
+    return bad(what, 'it does not exist. Create it, or remove it from the configuration or the service.');
   const { StateValue, StateReason = '', ActionsEnabled = true, AlarmActions = [] } = alarm;
   if (StateValue === 'ALARM' && isWatching)
     return bad(what, `it is active, so ECS rolls back every deployment that it watches: ${StateReason}`);
   if (StateValue === 'ALARM') return warning(what, `it is active: ${StateReason}`);
   if (!isWatching && (!ActionsEnabled || AlarmActions.length === 0))
-    return warning(what, 'it notifies nobody. Give it an action.');
+    return warning(what, 'it notifies nobody. Add an action.');
   return good(what);
 }

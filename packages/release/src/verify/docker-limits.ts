@@ -24,7 +24,7 @@ export async function checkDocker(
     const [cpus = 0, bytes = 0] = stdout.trim().split(' ').map(Number);
     return [judgeDocker(cpus, bytes, built)];
   } catch (error) {
-    return [unknown('docker', `it gives no answer, and builds need it: ${messageOf(error)}`)];
+    return [unknown('docker', `it does not answer, but builds need it: ${messageOf(error)}`)];
   }
 }
 
@@ -35,7 +35,7 @@ export function judgeDocker(cpus: number, bytes: number, built: readonly ImageCo
   if (asked > bytes)
     return warning(
       what,
-      `a build asks for ${mebibytes(asked)}. Give Docker more memory, or use CodeBuild ("remote").`,
+      `a build requests ${mebibytes(asked)}. Give Docker more memory, or use CodeBuild ("remote").`,
     );
   if (bytes < LITTLE)
     return warning(

@@ -35,11 +35,11 @@ export async function checkRepositories(
           ? good(what)
           : bad(
               what,
-              `its tags are immutable, so a second push of ${moving} is refused. Put {commit} into the tag, or make the tags mutable.`,
+              `its tags are immutable, so a second push of ${moving} is refused. Add {commit} to the tag, or make the tags mutable.`,
             );
       } catch (error) {
         return error instanceof RepositoryNotFoundException
-          ? bad(what, `the account ${account} does not have it in ${region}. Make it in ECR.`)
+          ? bad(what, `the account ${account} does not have it in ${region}. Create it in ECR.`)
           : unknown(what, messageOf(error));
       }
     }),
@@ -124,7 +124,7 @@ export function checkPlatform(
   if (missing.length === 0) return good(`${what} (${there.join(', ')})`);
   return bad(
     what,
-    `it is built for ${there.join(', ') || 'no known platform'}, and its tasks run on ${missing.join(', ')}. Set "platform" of the image, or "runtimePlatform" of the task definition.`,
+    `it is built for ${there.join(', ') || 'no known platform'}, but its tasks run on ${missing.join(', ')}. Set "platform" of the image, or "runtimePlatform" of the task definition.`,
   );
 }
 

@@ -11,9 +11,9 @@ export const KNOWN_ERRORS: readonly KnownError[] = [
     pattern:
       /User: ?(?<who>\S*) is not authorized to perform: (?<action>ecr:\w+)( on resource: (?<resource>[^\s"]+))?/i,
     causes: [
-      'The credentials ({who}) are of another account than the registry ({resource}): compare both with "ecs-release verify".',
+      'The credentials ({who}) belong to another account than the registry ({resource}): compare both with "ecs-release verify".',
       'The user or role lacks {action} on the repository: add it to its policy.',
-      'The credentials are wrong or old: run "ecs-release login" again.',
+      'The credentials are wrong or have expired: run "ecs-release login" again.',
     ],
   },
   {
@@ -26,7 +26,7 @@ export const KNOWN_ERRORS: readonly KnownError[] = [
     pattern:
       /no basic auth credentials|authorization token has expired|ExpiredToken|security token .*expired/i,
     causes: [
-      'A login to ECR lasts for twelve hours, and a session for its own time: run "ecs-release login" again.',
+      'A login to ECR expires after twelve hours, and credentials after their own lifetime: run "ecs-release login" again.',
     ],
   },
   {
@@ -38,7 +38,7 @@ export const KNOWN_ERRORS: readonly KnownError[] = [
       /\bIDENTITY\b|expected dictionary form|no default identity|DecryptionFailure|identity .*could not be found/i,
     causes: [
       'The container has no IDENTITY, or it names a secret that does not exist.',
-      'The task role may not read the secret, or not decrypt it: it needs secretsmanager:GetSecretValue and kms:Decrypt.',
+      'The task role may not read or decrypt the secret: it needs secretsmanager:GetSecretValue and kms:Decrypt.',
       'The secret is not one JSON object, or has placeholders: "ecs-release verify" names the keys.',
     ],
   },
@@ -77,15 +77,15 @@ export const KNOWN_ERRORS: readonly KnownError[] = [
   {
     pattern: /CannotPull\w*|manifest unknown|image not found/i,
     causes: [
-      'The image was not pushed, or a lifecycle policy removed it: look with "ecs-release images list".',
+      'The image was not pushed, or a lifecycle policy removed it: check with "ecs-release images list".',
       'The execution role may not pull: it needs ecr:BatchGetImage and ecr:GetDownloadUrlForLayer.',
       'The subnet has no route to the registry.',
     ],
   },
   {
-    pattern: /unable to place a task|RESOURCE:|Capacity is unavailable/i,
+    pattern: /unable to place a task|RESOURCE:\S|Capacity is unavailable/i,
     causes: [
-      'The cluster has no room: add instances, or make the tasks smaller.',
+      'The cluster has no free capacity: add instances, or make the tasks smaller.',
       'Fargate Spot has no capacity right now: lower "spot" of the kind, so that tasks run on demand too.',
     ],
   },
@@ -93,15 +93,15 @@ export const KNOWN_ERRORS: readonly KnownError[] = [
     pattern: /failed (ELB|container) health checks|health check/i,
     causes: [
       'The program starts too slowly: raise the grace period of the service.',
-      'The check asks for a path or a status that the program does not answer.',
-      'A variable or a secret is missing, so that the program fails inside: look at its log.',
+      'The health check expects a path or a status that the program does not serve.',
+      'A variable or a secret is missing, and the program fails: look at its log.',
     ],
   },
   {
     pattern: /OutOfMemory|exit(ed)? (with )?code:? 137|signal: killed|heap out of memory/i,
     causes: [
       'The container used more memory than it has: raise "memory".',
-      'A build needs more memory: raise "memory" of the image, and what Docker itself has. "ecs-release doctor" prints that.',
+      'A build needs more memory: raise "memory" of the image, and the memory of Docker itself, which "ecs-release doctor" prints.',
     ],
   },
   {

@@ -81,7 +81,7 @@ function expiryOf({ rulePriority, action, selection }: Rule, image: ImageDetail,
     return {
       digest,
       isSoon: place >= countNumber,
-      text: `${does} when ${countNumber} newer ones are there (it is number ${place})`,
+      text: `${does} when there are ${countNumber} newer images (it is number ${place})`,
     };
   const since =
     countType === 'sinceImagePulled'
@@ -134,7 +134,7 @@ export async function checkLifecycles(
           .map(({ imageDigest = '' }) => imageDigest);
         const found = expiring(lifecyclePolicyText, images, new Set(inUse), Date.now());
         if (found.length === 0) return good(what);
-        const why = `${found.map(({ text }) => text).join('; ')}. Put a rule with a smaller priority before it that keeps these images.`;
+        const why = `${found.map(({ text }) => text).join('; ')}. Add a rule with a lower priority number that keeps these images.`;
         return found.some(({ isSoon }) => isSoon) ? bad(what, why) : warning(what, why);
       } catch (error) {
         return error instanceof LifecyclePolicyNotFoundException

@@ -59,11 +59,11 @@ async function checkSecret(
     const empty = judge === identityProblems ? emptyKeys(SecretString) : [];
     if (problems.length > 0) return [bad(what, `${problems.join('; ')}. Fill it in Secrets Manager.`)];
     if (empty.length > 0)
-      return [warning(what, `the keys ${empty.join(', ')} are empty. Fill them, if the program needs them.`)];
+      return [warning(what, `the keys ${empty.join(', ')} are empty. Set them if the program needs them.`)];
     return [good(what)];
   } catch (error) {
     if (error instanceof ResourceNotFoundException)
-      return [bad(what, 'it does not exist. Make it in Secrets Manager.')];
+      return [bad(what, 'it does not exist. Create it in Secrets Manager.')];
     return [unknown(what, messageOf(error))];
   }
 }
@@ -74,7 +74,7 @@ async function checkParameters(clients: Clients, Names: string[]): Promise<reado
     const missing = answer.InvalidParameters ?? [];
     return Names.map((name) =>
       missing.includes(name)
-        ? bad(`parameter ${name}`, 'it does not exist. Make it in Systems Manager.')
+        ? bad(`parameter ${name}`, 'it does not exist. Create it in Systems Manager.')
         : good(`parameter ${name}`),
     );
   } catch (error) {

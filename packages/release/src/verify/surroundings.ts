@@ -20,7 +20,7 @@ export async function checkCluster(clients: Clients, cluster: string): Promise<C
     for await (const { clusterArns = [] } of paginateListClusters({ client: ecs }, {}))
       names.push(...clusterArns.map((arn) => arn.replace(/^.*\//, '')));
     const known = names.slice(0, MOST_NAMED).join(', ') || 'none';
-    return bad(what, `it does not exist in this account and region. There are: ${known}.`);
+    return bad(what, `it does not exist in this account and region. These exist: ${known}.`);
   } catch (error) {
     return unknown(what, messageOf(error));
   }
@@ -72,7 +72,7 @@ export async function checkLogGroups(
           new DescribeLogGroupsCommand({ logGroupNamePrefix: name }),
         );
         const found = logGroups.find(({ logGroupName }) => logGroupName === name);
-        if (!found) return bad(`log group ${name}`, 'it does not exist, so no task can start. Make it.');
+        if (!found) return bad(`log group ${name}`, 'it does not exist, so no task can start. Create it.');
         if (found.retentionInDays === undefined)
           return warning(`log group ${name}`, 'it keeps its logs forever. Set a retention.');
         return good(`log group ${name}`);

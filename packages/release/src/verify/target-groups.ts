@@ -42,7 +42,7 @@ export async function checkTargetGroups(
         return why === undefined ? await checkHealth(balancers, what, group) : bad(what, why);
       } catch (error) {
         return error instanceof TargetGroupNotFoundException
-          ? bad(what, 'it does not exist, so the service cannot register its tasks. Make it again.')
+          ? bad(what, 'it does not exist, so the service cannot register its tasks. Create it again.')
           : unknown(what, messageOf(error));
       }
     }),
@@ -56,11 +56,11 @@ export function misfit(
   { containerDefinitions = [], networkMode }: TaskDefinition,
 ): string | undefined {
   const container = containerDefinitions.find(({ name }) => name === containerName);
-  if (!container) return `the task definition has no container ${containerName}, which it sends requests to.`;
+  if (!container) return `the task definition has no container ${containerName}, to which it sends requests.`;
   if (!container.portMappings?.some((one) => one.containerPort === containerPort))
-    return `the container ${containerName} does not map port ${containerPort}, which it sends requests to.`;
+    return `the container ${containerName} does not map port ${containerPort}, to which it sends requests.`;
   if (networkMode === 'awsvpc' && TargetType !== 'ip')
-    return `its targets are of the type ${TargetType}, and tasks with the network mode awsvpc need ip.`;
+    return `its targets have the type ${TargetType}, but tasks with the network mode awsvpc need ip.`;
   if (LoadBalancerArns.length === 0)
     return 'no load balancer uses it, so ECS refuses new tasks. Add it to a listener.';
   return undefined;
@@ -81,7 +81,7 @@ async function checkHealth(
   if (/^3\d\d$/.test(code))
     return warning(
       what,
-      `its health check accepts only ${code}, a redirect that a proxy may give although the program behind it is dead. Check a path that the program answers with 200.`,
+      `its health check accepts only ${code}, a redirect that a proxy may return even if the program behind it is dead. Check a path that the program answers with 200.`,
     );
   return good(what);
 }

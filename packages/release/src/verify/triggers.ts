@@ -35,9 +35,12 @@ export function checkTrigger(trigger: Trigger, isOff: boolean, cluster: string):
   const target = targetOf(trigger);
   const { Arn = '', RoleArn, EcsParameters: ecs } = target;
   if (lastOf(Arn) !== lastOf(cluster))
-    return bad(what, `it starts tasks in the cluster ${lastOf(Arn)}. Correct its target, or leave it out.`);
+    return bad(
+      what,
+      `it starts tasks in the cluster ${lastOf(Arn)}. Correct its target, or remove it from the configuration.`,
+    );
   if (RoleArn === undefined)
-    return bad(what, 'its target has no role with which it may start tasks. Set the role of the target.');
+    return bad(what, 'its target has no role for starting tasks. Set the role of the target.');
   if (ecs?.LaunchType === 'FARGATE' && !ecs.NetworkConfiguration)
     return bad(what, 'its target starts tasks on Fargate without a network. Set subnets of the target.');
   return isOff ? warning(what, 'it is disabled, so it starts nothing.') : good(what);

@@ -65,7 +65,10 @@ async function checkRecord(place: string, read: () => Promise<unknown>): Promise
     await read();
     return good(`record ${place}`);
   } catch (error) {
-    return bad(`record ${place}`, `${messageOf(error)}. Correct "record" of the stage, or make the bucket.`);
+    return bad(
+      `record ${place}`,
+      `${messageOf(error)}. Correct "record" of the stage, or create the bucket.`,
+    );
   }
 }
 

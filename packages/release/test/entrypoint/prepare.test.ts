@@ -141,7 +141,7 @@ const failures: readonly [
   [
     'application_type is unknown',
     'type unknown',
-    /"portall", which .* does not have/,
+    /"portall", which is not in .*portal/,
     secret,
     type('portall'),
   ],
@@ -181,10 +181,10 @@ const failures: readonly [
   ['decryption fails', 'decryption failed', /kms:Decrypt/, new Refusal('DecryptionFailure')],
   ['Secrets Manager fails', 'secrets manager', /start the task again/, new Refusal('InternalServiceError')],
   ['the secret is not JSON', 'not JSON', /is not JSON/, `{"PASSWORD": ${HIDDEN}`],
-  ['the secret is a list', 'not a dictionary', /but no object/, `["${HIDDEN}"]`],
-  ['the secret has no key', 'not a dictionary', /without any key/, '{}'],
-  ['a value is no text', 'not a dictionary', /"LIST", "MAP"/, `{"A": "${HIDDEN}", "LIST": [], "MAP": {}}`],
-  ['a name is no name of a variable', 'not a dictionary', /"A B"/, `{"A B": "${HIDDEN}"}`],
+  ['the secret is a list', 'not a dictionary', /but not an object/, `["${HIDDEN}"]`],
+  ['the secret has no key', 'not a dictionary', /is an empty object/, '{}'],
+  ['a value is not text', 'not a dictionary', /"LIST", "MAP"/, `{"A": "${HIDDEN}", "LIST": [], "MAP": {}}`],
+  ['a key is not a valid variable name', 'not a dictionary', /"A B"/, `{"A B": "${HIDDEN}"}`],
   [
     'values were not filled in',
     'placeholders',
@@ -194,7 +194,7 @@ const failures: readonly [
   [
     'a template has more than the secret',
     'template',
-    /names what neither .*: PASSWORD/,
+    /uses names that are neither .*: PASSWORD/,
     '{"A": "b"}',
     type('indexer'),
   ],
@@ -229,7 +229,7 @@ test('a program that the kernel cannot run is reported before it is executed', (
   );
   assert.throws(
     () => findProgram('gone', directory),
-    /first line names \/no\/such\/interpreter, which is not there/,
+    /first line names \/no\/such\/interpreter, which does not exist/,
   );
   assert.equal(findProgram('script', `/nowhere:${directory}`), join(directory, 'script'));
   assert.equal(findProgram(process.execPath), process.execPath);
@@ -240,7 +240,7 @@ test('the error for an invalid table of programs says where it is wrong', async 
   const tables: readonly [string, RegExp][] = [
     ['[', /neither YAML nor JSON/],
     ['programs: {}', /has no program/],
-    ['programs: { a: { command: x } }', /command for a that is no list/],
+    ['programs: { a: { command: x } }', /command for a that is not a list/],
     ['programs: { a: { command: [x], template: [] } }', /unknown key "template" in a/],
     ['programs: { a: { command: [x], templates: [{ from: y }] } }', /template for a that is not/],
   ];

@@ -125,10 +125,10 @@ test('a deploy that is killed is rolled back by the next one, which first waits 
   assert.equal(refused.code, 5, refused.stderr);
   assert.match(refused.stderr, /last sign of life .* ago/);
   const unlocked = await tool('two', 'unlock');
-  assert.match(unlocked.stdout, /The next release first takes .* back/);
+  assert.match(unlocked.stdout, /The next release first rolls back/);
   const next = await tool('two', 'deploy');
   assert.equal(next.code, 0, next.stderr);
-  assert.match(next.stderr, /did not end; taking it back first/);
+  assert.match(next.stderr, /did not end; rolling it back first/);
   const { stdout } = await tool('two', 'history', '--limit', '2', '--json');
   const outcomes = JSON.parse(stdout).map((one: { outcome: string }) => one.outcome);
   assert.deepEqual(outcomes, ['deployed', 'rolled back']);
@@ -237,7 +237,7 @@ test('images are built, pushed with all tags, listed, tagged and untagged', asyn
   const watched = start(['images', 'watch', 'web', 'stable', '--poll', '200ms', '--json', ...WHERE], { cwd });
   await watched.says(/stable is sha256:/);
   const back = await change('back', 'web', 'stable');
-  assert.match(back.stdout, /web:stable is sha256:\w+, no longer sha256:\w+/, back.stderr);
+  assert.match(back.stdout, /web:stable is now sha256:\w+; it was sha256:\w+/, back.stderr);
   const seen = await watched.ended;
   assert.equal(seen.code, 0, seen.stderr);
   const { before: from, digest } = JSON.parse(seen.stdout);

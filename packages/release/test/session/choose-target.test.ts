@@ -38,9 +38,12 @@ test('a container is chosen only if it is the only one that matches', () => {
 });
 
 test('if no container matches, the error lists the running ones', () => {
-  assert.throws(() => chooseTarget([], {}), /no task runs/);
-  assert.throws(() => chooseTarget(all, { task: '3333' }), /no running task is named 3333.*1111aaaa {2}app/s);
-  assert.throws(() => chooseTarget(all, { task: '2' }), /no running task is named 2;/);
+  assert.throws(() => chooseTarget([], {}), /no task is running/);
+  assert.throws(
+    () => chooseTarget(all, { task: '3333' }),
+    /no running task has the id 3333.*1111aaaa {2}app/s,
+  );
+  assert.throws(() => chooseTarget(all, { task: '2' }), /no running task has the id 2;/);
   assert.throws(
     () => chooseTarget(all, { container: 'db' }),
     /no running task has a container db.*2222bbbb {2}proxy/s,

@@ -14,7 +14,7 @@ test('the error for a session that has ended says that it cannot be resumed', as
   await streams.stdout.until(/ready/);
   there.fail = (action) => (action === 'ResumeSession' ? 'DoesNotExistException' : undefined);
   there.cut();
-  await assert.rejects(session, { problem: 'closed', message: /the session is over/ });
+  await assert.rejects(session, { problem: 'closed', message: /the session has ended/ });
 });
 
 test("if the service closes a session, the error contains the service's reason", async () => {

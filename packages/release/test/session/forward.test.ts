@@ -170,6 +170,6 @@ test('the error for a local port in use names the port', async () => {
   await using there = await SessionService.start();
   const signal = new AbortController().signal;
   const taken = forwardPort({ ssm: there.ssm, target, port: 80, localPort: port, signal });
-  await assert.rejects(taken, { problem: 'setup', message: /EADDRINUSE.*choose another one/ });
+  await assert.rejects(taken, { problem: 'setup', message: /EADDRINUSE.*choose another port/ });
   server.close();
 });

@@ -47,7 +47,7 @@ test('after six connections that the service closes, no further one is tried', a
   });
   const { port } = server.address() as { port: number };
   const { error, pauses } = await failure(`ws://127.0.0.1:${port}/`);
-  assert.match(error.message, /is lost again and again/);
+  assert.match(error.message, /was lost repeatedly/);
   assert.equal(asked, 6);
   assert.deepEqual(pauses, [200, 400, 800, 1_600, 3_200]);
   server.close();
