@@ -222,8 +222,9 @@ export class Nodes {
     const reconciler = this.#reconciler ?? (await this.#begin(app));
     const before = reconciler.world.wanted;
     const wanted = this.#wantedIn({ app, nodes, unusable }, reconciler);
-    this.#options.claimedPorts.claim(wanted.fixedPorts);
+    const claiming = this.#options.claimedPorts.claim(wanted.fixedPorts, wanted.unusable.keys());
     reconciler.want(wanted);
+    await claiming;
     for (const node of restart) {
       const hash = wanted.get(node)?.hash;
       if (hash !== undefined && hash === before.get(node)?.hash) reconciler.restart(node);

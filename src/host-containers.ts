@@ -1,5 +1,6 @@
 /** Starts to host containers: those of an earlier service first, then new ones. */
 
+import { join } from 'node:path';
 import { saveAllLeft } from '../container/after-death/left-behind.ts';
 import { takeOver } from '../container/after-death/take-over.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
@@ -39,6 +40,7 @@ export async function hostContainers(
   const kept = new KeptContainers(docker, hostId, root);
   const tracker = new Tracker(host, root);
   begun({ tracker, kept });
+  if (settings.NODES_FEED !== 'none') await ports.claimed.keepIn(join(paths.nodes, 'ports.json'), log);
   await takeOver(tracker, kept, left, handed);
   if (settings.INTERACTIVE === 'off') tracker.refuse();
   const watch = await Watch.open(root, tracker, kept);

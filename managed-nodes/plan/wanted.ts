@@ -47,9 +47,10 @@ export class Wanted {
     return new Set([...this.#nodes.values()].map(({ spec }) => spec.image));
   }
 
-  /** The fixed host ports of all nodes, including nodes that are stopped. */
-  get fixedPorts(): HostPort[] {
-    return [...this.#nodes.values()].flatMap(({ spec }) => fixedPorts(spec));
+  /** The fixed host ports of each node that has any, also if it is stopped. */
+  get fixedPorts(): ReadonlyMap<string, readonly HostPort[]> {
+    const all = [...this.#nodes].map(([node, { spec }]) => [node, fixedPorts(spec)] as const);
+    return new Map(all.filter(([, ports]) => ports.length > 0));
   }
 
   /** @returns the first node by name with the same type and image that is to run */

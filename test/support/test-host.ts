@@ -21,7 +21,7 @@ interface Started {
 }
 
 /** Files about managed nodes that outlive the service. */
-const OF_NODES = ['rejected.json', 'images.json', 'spec-key', 'echostream.json', 'receipts'].map(
+const OF_NODES = ['rejected.json', 'images.json', 'ports.json', 'spec-key', 'echostream.json', 'receipts'].map(
   (name) => `nodes/${name}`,
 );
 

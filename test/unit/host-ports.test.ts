@@ -280,12 +280,12 @@ test('this host has ports for containers, and none of them is reserved', async (
 
 test('no container gets a fixed port of a managed node, even while the node does not run', async () => {
   const ports = new HostPorts([20_000, 20_001], everyPortIsFree);
-  ports.claimed.claim([{ protocol: 'tcp', port: 20_000 }]);
+  await ports.claimed.claim(new Map([['web', [{ protocol: 'tcp', port: 20_000 }]]]));
   await using lifetime = new Lifetime('test');
   assert.equal(await ports.acquire(lifetime, 'tcp', 20_000), 20_001);
   await assert.rejects(ports.take(lifetime, 'tcp', 20_000), { code: 'port.of_node' });
   await assert.rejects(ports.acquireThe(lifetime, 'tcp', 20_000), { code: 'port.of_node' });
   assert.equal(await ports.acquire(lifetime, 'udp', 20_000), 20_000);
-  ports.claimed.claim([]);
+  await ports.claimed.claim(new Map());
   await ports.take(lifetime, 'tcp', 20_000);
 });
