@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Rings within this many milliseconds cause one wake-up. */
+/** Milliseconds from the begin of a wait within which all rings cause one wake-up. A later ring causes one at once. */
 const TOGETHER = 50;
 
 export class Alarm {
@@ -14,13 +14,14 @@ export class Alarm {
 
   /** Waits until the alarm rings, has rung since the last wait, or the given time is over. Never rejects. */
   async wait(milliseconds: number, signal: AbortSignal): Promise<void> {
+    const together = this.sleep(TOGETHER, signal);
     const enough = new AbortController();
     const either = AbortSignal.any([signal, enough.signal]);
     const late = this.sleep(Math.max(0, milliseconds), either);
     const aborted = new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
     await Promise.race([this.#rung.promise, late, aborted]);
     enough.abort();
-    await this.sleep(TOGETHER, signal);
+    await together;
     this.#rung = Promise.withResolvers();
   }
 

@@ -15,7 +15,8 @@ export async function lookForMovedTags(
   const found = await unlessAborted(executor.currentDigests([...wanted.images]), signal);
   const now = world().digests;
   // A digest that a pull has set in the meantime is newer.
-  const news = [...found].filter(([image]) => now.get(image) === before.get(image));
+  const isSetMeanwhile = (image: string) => now.get(image) !== before.get(image);
+  const news = [...found].filter(([image, digest]) => !isSetMeanwhile(image) && digest !== before.get(image));
   for (const [image, digest] of news) now.set(image, digest);
   return news.length > 0;
 }

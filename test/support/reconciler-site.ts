@@ -25,9 +25,10 @@ class QuickAlarm extends Alarm {
     this.#clock = clock;
   }
 
-  protected override async sleep(milliseconds: number): Promise<void> {
+  protected override async sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+    const until = this.#clock.now + milliseconds;
     await turn();
-    this.#clock.now += milliseconds;
+    if (!signal.aborted) this.#clock.now = Math.max(this.#clock.now, until);
   }
 }
 

@@ -21,9 +21,14 @@ interface Started {
 }
 
 /** Files about managed nodes that outlive the service. */
-const OF_NODES = ['rejected.json', 'images.json', 'ports.json', 'spec-key', 'echostream.json', 'receipts'].map(
-  (name) => `nodes/${name}`,
-);
+const OF_NODES = [
+  'rejected.json',
+  'images.json',
+  'ports.json',
+  'spec-key',
+  'echostream.json',
+  'receipts',
+].map((name) => `nodes/${name}`);
 
 export class TestHost implements AsyncDisposable {
   readonly docker = new Dockerode({ socketPath: '/run/docker.sock' });
