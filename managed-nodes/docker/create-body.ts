@@ -3,7 +3,7 @@
 import type Dockerode from 'dockerode';
 import { bytes } from '../../settings/parsers.ts';
 import { fixedPorts } from '../plan/node-container.ts';
-import type { MountSpec, NodeSpec, PortSpec } from '../spec/node-spec.ts';
+import { handOverFileOf, type MountSpec, type NodeSpec, type PortSpec } from '../spec/node-spec.ts';
 import { labelsOf, type Owner } from './labels.ts';
 
 /** Docker's log driver and its options. */
@@ -31,7 +31,8 @@ export function createBody(owner: Owner, made: Made): Dockerode.ContainerCreateO
   const { spec, hash, digest, labelId } = made;
   const { name: node, environment = {}, ports = [], mounts = [], limits = {}, loggingLevel } = spec;
   const variables = { ...environment, ...(loggingLevel !== undefined && { LOGGING_LEVEL: loggingLevel }) };
-  const labelled = { node, hash, digest, ports: fixedPorts(spec), labelId };
+  const handOverFile = handOverFileOf(spec);
+  const labelled = { node, hash, digest, ports: fixedPorts(spec), labelId, handOverFile };
   return {
     Image: made.image,
     Hostname: node,

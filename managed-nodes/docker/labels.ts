@@ -11,6 +11,7 @@ const NAME = `${PREFIX}.name`;
 const SPEC = `${PREFIX}.spec`;
 const DIGEST = `${PREFIX}.digest`;
 const PORTS = `${PREFIX}.ports`;
+const HAND_OVER = `${PREFIX}.hand-over`;
 /**
  * Unique to each container. An image that is committed from a node's container has the same label. Containers made from
  * that image inherit it, so their labels are ignored.
@@ -27,10 +28,12 @@ export interface Owner {
 /** The facts about a node that the labels of its container hold. */
 export type Labelled = Pick<NodeContainer, 'node' | 'hash' | 'digest' | 'ports'> & {
   readonly labelId: string;
+  /** The file that completes its hand-over. */
+  readonly handOverFile?: string | undefined;
 };
 
 export function labelsOf({ hostId, app }: Owner, labelled: Labelled): Labels {
-  const { node, hash, digest, ports, labelId } = labelled;
+  const { node, hash, digest, ports, labelId, handOverFile } = labelled;
   return {
     [HOST_ID]: hostId,
     [ROLE]: NODE,
@@ -40,6 +43,7 @@ export function labelsOf({ hostId, app }: Owner, labelled: Labelled): Labels {
     [DIGEST]: digest,
     [PORTS]: JSON.stringify(ports),
     [ID]: labelId,
+    ...(handOverFile !== undefined && { [HAND_OVER]: handOverFile }),
   };
 }
 
@@ -53,7 +57,8 @@ export function readLabels({ hostId, app }: Owner, labels: Labels): Labelled | u
   if (labels[HOST_ID] !== hostId || labels[ROLE] !== NODE) return undefined;
   if (!madeFor || !node || !made || !digest || !labelId) return undefined;
   const hash = madeFor === app ? made : `${made} of ${madeFor}`;
-  return { node, hash, digest, labelId, ports: portsIn(labels[PORTS]) };
+  const { [PORTS]: ports, [HAND_OVER]: handOverFile } = labels;
+  return { node, hash, digest, labelId, ports: portsIn(ports), handOverFile };
 }
 
 export function labelIdOf(labels: Labels): string | undefined {

@@ -1,8 +1,9 @@
 /**
  * Lists what Docker has in one call: the containers of nodes, and the names and ports of all other containers. Each new
- * container that is still being checked costs one further call.
+ * container that is still being checked costs one further call, or two in a hand-over.
  */
 
+import type { Readable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import { healthIn, type Labels } from '../../docker-engine/answers.ts';
 import type { Docker } from '../../docker-engine/docker.ts';
@@ -47,11 +48,11 @@ export class Looking {
     if (!labelled || (await this.#isInherited(labelled, one.ImageID))) return undefined;
     const rank = rankOf(namesOf(one), labelled.node);
     if (!rank) return undefined;
-    const { node, hash, digest, ports } = labelled;
+    const { node, hash, digest, ports, handOverFile } = labelled;
     const id = one.Id as DockerId;
     const health = healthIn(one.Status);
     const found = { id, node, rank, hash, digest, ports, state: one.State, health } as const;
-    return rank === 'candidate' ? await this.#inspected(found) : found;
+    return rank === 'candidate' ? await this.#inspected(found, handOverFile) : found;
   }
 
   async #isInherited({ labelId }: Labelled, image: string): Promise<boolean> {
@@ -62,7 +63,7 @@ export class Looking {
     return this.#inherited.get(image) === labelId;
   }
 
-  async #inspected(one: NodeContainer): Promise<NodeContainer | undefined> {
+  async #inspected(one: NodeContainer, file: string | undefined): Promise<NodeContainer | undefined> {
     const found = await this.#docker.call('inspect', PATIENCE, (abortSignal, api) =>
       api.getContainer(one.id).inspect({ abortSignal }).catch(unlessStatus(404)),
     );
@@ -75,7 +76,22 @@ export class Looking {
       ended: Date.parse(FinishedAt),
       exitCode,
       isKept: found.HostConfig.RestartPolicy?.Name === 'unless-stopped',
+      handOver: file === undefined ? undefined : { file, isComplete: await this.#has(one.id, file) },
     };
+  }
+
+  /** A file that cannot be looked for counts as missing, so that this node holds back no other. */
+  async #has(id: DockerId, path: string): Promise<boolean> {
+    try {
+      const answer = await this.#docker.call('inspect', PATIENCE, (abortSignal, api) =>
+        api.getContainer(id).infoArchive({ path, abortSignal }),
+      );
+      // The head contains all information, and nothing else would end the connection.
+      (answer as unknown as Readable).destroy();
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
 

@@ -139,15 +139,14 @@ class Deciding {
       return this.#takeDown(candidate, 'removing', 'another spec is wanted by now');
     if (current && fits(world, current))
       return this.#takeDown(candidate, 'removing', 'the old one is wanted again');
-    const verdict = judge(candidate, spec, world.now, world.heardSince);
+    const verdict = judge(candidate, spec, world, current !== undefined && isActive(current));
     const why = verdict.is === 'start' ? whyRefused(world, candidate) : undefined;
     if (why !== undefined) return this.#reject(candidate, why);
-    if (verdict.is === 'open')
-      return { state: 'checking', cause: 'the new container must prove itself', until: verdict.until };
+    if (verdict.is === 'open') return { state: 'checking', cause: verdict.why, until: verdict.until };
     if (verdict.is === 'paused') return { state: 'paused', cause: 'somebody has paused the new container' };
     if (verdict.is === 'bad') return this.#reject(candidate, verdict.why);
     if (verdict.is === 'start') return this.#start(candidate, spec.update?.order === 'stop-first');
-    return this.#accept(candidate);
+    return this.#accept(candidate, verdict.why);
   }
 
   #reject({ id: container }: NodeContainer, cause: string): Decision {
@@ -155,8 +154,7 @@ class Deciding {
     return { state: 'checking', cause, step };
   }
 
-  #accept(candidate: NodeContainer): Decision {
-    const cause = 'the new container was accepted';
+  #accept(candidate: NodeContainer, cause: string): Decision {
     if (!candidate.isKept) return this.#step('keep', candidate, 'checking', cause);
     if (this.#current) return this.#takeDown(this.#current, 'stopping', cause);
     const stranger = this.#world.actual.strangerNamed(this.#node);

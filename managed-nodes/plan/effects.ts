@@ -5,6 +5,7 @@
 
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { type Backoff, backoff } from '../../lifetime/backoff.ts';
+import { handOverFileOf } from '../spec/node-spec.ts';
 import { fixedPorts, keyOf, type NodeContainer } from './node-container.ts';
 import { containerIn, hasFailed, type NodeMemory, type Step, type World } from './world.ts';
 
@@ -114,7 +115,9 @@ function created(
 ): NodeContainer {
   const spec = wanted.get(node)?.spec;
   const ports = spec ? fixedPorts(spec) : [];
-  return { id, node, rank: 'candidate', hash, digest, state: 'created', ports, isKept: false };
+  const file = spec && handOverFileOf(spec);
+  const handOver = file === undefined ? undefined : { file, isComplete: false };
+  return { id, node, rank: 'candidate', hash, digest, state: 'created', ports, isKept: false, handOver };
 }
 
 function reject(

@@ -42,6 +42,13 @@ export interface NodeContainer {
   readonly exitCode?: number;
   /** Whether Docker restarts it after an exit. Only candidates have this value. */
   readonly isKept?: boolean;
+  /** The file that completes its hand-over, and whether it exists. Only candidates with the order hand-over have it. */
+  readonly handOver?: HandOver | undefined;
+}
+
+export interface HandOver {
+  readonly file: string;
+  readonly isComplete: boolean;
 }
 
 /** A container that this service did not make for a node. */

@@ -58,5 +58,11 @@ function copyOf({ actual, memory, digests, pulled, ...world }: World): World {
 
 function becomeHealthy({ actual }: World, node: string): void {
   const candidate = ownOf({ actual }, node, 'candidate');
-  if (candidate) actual.put({ ...candidate, health: 'healthy' });
+  if (!candidate) return;
+  const { handOver } = candidate;
+  actual.put({
+    ...candidate,
+    health: 'healthy',
+    handOver: handOver && { ...handOver, isComplete: true },
+  });
 }

@@ -46,7 +46,8 @@ export const LimitsSpec = Type.Object(
   { additionalProperties: false },
 );
 
-export const UPDATE_ORDERS = ['auto', 'stop-first'] as const;
+export const UPDATE_ORDERS = ['auto', 'stop-first', 'hand-over'] as const;
+const HAND_OVER_FILE = '/tmp/hand-over-complete';
 
 export const UpdateSpec = Type.Object(
   {
@@ -54,7 +55,15 @@ export const UpdateSpec = Type.Object(
       Type.Enum([...UPDATE_ORDERS], {
         default: 'auto',
         description:
-          'With auto, the new container starts before the old one stops, unless the node has a fixed host port.',
+          'With auto, the new container starts before the old one stops, unless the node has a fixed host port. With hand-over, the old one runs until the new one has written handOverFile.',
+      }),
+    ),
+    handOverFile: Type.Optional(
+      Type.String({
+        pattern: '^/.*[^/]$',
+        default: HAND_OVER_FILE,
+        description:
+          'The file that the new container writes once the old one is not needed any more, for the order hand-over. An absolute path in the container, outside its mounts.',
       }),
     ),
     healthyAfter: Type.Optional(
@@ -70,7 +79,8 @@ export const UpdateSpec = Type.Object(
         minimum: 1,
         maximum: 86_400,
         default: 300,
-        description: 'Seconds within which the health check of a new container must succeed.',
+        description:
+          'Seconds within which the health check of a new container must succeed. After that time, a new container that has not written handOverFile replaces the old one all the same.',
       }),
     ),
   },
@@ -109,3 +119,8 @@ export const NodeSpec = Type.Object(
   { additionalProperties: false },
 );
 export type NodeSpec = Static<typeof NodeSpec>;
+
+/** @returns the file whose existence completes a hand-over; undefined if the old container does not wait for one */
+export function handOverFileOf({ update = {} }: NodeSpec): string | undefined {
+  return update.order === 'hand-over' ? (update.handOverFile ?? HAND_OVER_FILE) : undefined;
+}

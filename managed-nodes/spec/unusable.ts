@@ -14,7 +14,7 @@ export function whyUnusable(spec: NodeSpec): string | undefined {
 
 /** @returns the first violated rule, as `FIELD must …` */
 export function brokenRule(spec: NodeSpec): string | undefined {
-  const { labels = {}, ports = [], mounts = [] } = spec;
+  const { labels = {}, ports = [], mounts = [], update = {} } = spec;
   const reserved = Object.keys(labels).find((name) => name.startsWith(OURS));
   if (reserved !== undefined) return `labels must not begin with ${OURS}; rename ${reserved}`;
   const targets = mounts.map(({ target }) => target);
@@ -26,6 +26,8 @@ export function brokenRule(spec: NodeSpec): string | undefined {
   const again = inner.find((port, i) => inner.indexOf(port) !== i);
   if (again !== undefined) return `ports must name each port once; ${again} comes twice`;
   const outer = fixedPorts(spec);
+  if (update.order === 'hand-over' && outer.length > 0)
+    return `update.order must not be hand-over with a fixed host port; two containers cannot have ${outer[0]?.port} at a time`;
   const both = outer.find((port, i) => outer.slice(0, i).some((other) => overlap(port, other)));
   return both && `ports must name each port of the host once; ${both.port}/${both.protocol} comes twice`;
 }

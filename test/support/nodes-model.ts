@@ -19,8 +19,9 @@ import { nodesOf } from '../../managed-nodes/plan/plan.ts';
 import { overlap } from '../../managed-nodes/plan/ports.ts';
 import { Wanted } from '../../managed-nodes/plan/wanted.ts';
 import type { NodeMemory, Step, World } from '../../managed-nodes/plan/world.ts';
-import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import { handOverFileOf, type NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { wantedNode } from '../../managed-nodes/spec/spec-hash.ts';
+import { isHandingOver, seenInHandOver } from './hand-over-model.ts';
 
 /** The behaviour of an image's container: it runs, it exits, its health check reports it, or Docker refuses to start it. */
 export type Conduct = 'refuses' | 'runs' | 'exits' | 'healthy' | 'unhealthy';
@@ -81,9 +82,10 @@ export class ModelDocker {
 
   get world(): World {
     const { memory, digests, pulled, isLocked, opensAt, now, heardSince } = this;
+    const containers = [...this.containers.values()].map((one) => seenInHandOver(one, now));
     return {
       wanted: this.#wanted(),
-      actual: new Actual(this.containers.values(), this.strangers),
+      actual: new Actual(containers, this.strangers),
       memory: new Map(memory),
       digests: new Map(digests),
       pulled: new Set(pulled),
@@ -103,6 +105,7 @@ export class ModelDocker {
 
   /** Adds a container that was made from `spec`. */
   put(spec: NodeSpec, conduct: Conduct, how: Partial<NodeContainer> = {}): NodeContainer {
+    const file = how.rank === 'candidate' ? handOverFileOf(spec) : undefined;
     const one: NodeContainer = {
       id: `id-${this.#made++}` as DockerId,
       node: spec.name,
@@ -112,6 +115,7 @@ export class ModelDocker {
       state: 'running',
       ports: fixedPorts(spec),
       isKept: how.rank !== 'candidate',
+      handOver: file === undefined ? undefined : { file, isComplete: false },
       ...how,
     };
     this.containers.set(one.id, one);
@@ -183,7 +187,7 @@ export class ModelDocker {
     const one = this.containers.get(step.container);
     assert.ok(one, `${step.do} of ${step.container}, which is not a managed container`);
     if (step.do === 'start' || step.do === 'restart') this.#start(one);
-    else if (step.do === 'stop') this.#set(one, { state: 'exited', health: undefined, ended: 0 });
+    else if (step.do === 'stop') this.#stop(one);
     else if (step.do === 'keep') this.#set(one, { isKept: true });
     else if (step.do === 'promote') this.#promote(one);
     else if (step.do === 'remove') this.#remove(one);
@@ -196,6 +200,14 @@ export class ModelDocker {
 
   #set(one: NodeContainer, change: Partial<NodeContainer>): void {
     this.containers.set(one.id, { ...one, ...change });
+  }
+
+  #stop(one: NodeContainer): void {
+    assert.ok(
+      one.rank === 'candidate' || !isHandingOver(this.world, one.node),
+      `${one.node} still hands over`,
+    );
+    this.#set(one, { state: 'exited', health: undefined, ended: 0 });
   }
 
   #create({ node, hash, digest }: Extract<Step, { do: 'create' }>): NodeContainer {

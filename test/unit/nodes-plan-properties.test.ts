@@ -43,7 +43,7 @@ function anySpec(name: string): fc.Arbitrary<NodeSpec> {
       image: fc.constantFrom(...IMAGES),
       ports: fc.uniqueArray(anyPort, { maxLength: 2, selector: ({ containerPort }) => containerPort }),
       stopped: fc.boolean(),
-      order: fc.constantFrom('auto' as const, 'stop-first' as const),
+      order: fc.constantFrom('auto' as const, 'stop-first' as const, 'hand-over' as const),
       note: fc.constantFrom('x', 'y'),
       type: fc.constantFrom('t', undefined),
     })
@@ -58,7 +58,11 @@ function anySpec(name: string): fc.Arbitrary<NodeSpec> {
       })),
       stopped: stopped && note === 'x',
       environment: { note },
-      update: { order },
+      // A feed takes no hand-over with a fixed port.
+      update: {
+        order: order === 'hand-over' && ports.some(({ hostPort }) => hostPort) ? 'auto' : order,
+        deadline: 20,
+      },
     }));
 }
 
