@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, writeFileSync } from 'node:fs';
+import { chownSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -280,6 +280,28 @@ test("the nodes' pages show their plan, output and history, and lock and restart
   await page.getByRole('region', { name: 'History' }).getByText('asked to restart').first().waitFor();
   await site.nodes.until('web', 'running');
   await assertAccessible(page);
+});
+
+test('a terminal in a node runs on its page, beside its output', async () => {
+  const image = site.registry.addScript('shell', `/bin/busybox ln -s busybox /bin/sh; ${RUNS}`);
+  const node = { name: 'shell', image, update: { healthyAfter: 0.5 } };
+  const others = JSON.parse(readFileSync(site.nodes.file, 'utf8')).nodes;
+  site.nodes.write([...others, node]);
+  await site.nodes.until('shell', 'running');
+  const page = await site.signedIn('#/nodes/shell');
+  const output = await site.signedIn('#/nodes/shell');
+  await output.getByLabel('Output of the container').getByText('began').first().waitFor();
+  await page.getByRole('link', { name: 'Open a terminal' }).click();
+  await page.getByText('Attached', { exact: true }).waitFor();
+  await sees(page, /[#$] /);
+  await page.keyboard.type("echo in $HOSTNAME; echo outp''ut > /proc/1/fd/1\n");
+  await sees(page, /in shell/);
+  await output.getByLabel('Output of the container').getByText('output').first().waitFor();
+  await assertAccessible(page);
+  await page.keyboard.type('exit 3\n');
+  await page.getByText('The program has exited with exit code 3.').waitFor();
+  site.nodes.write(others);
+  await site.nodes.until('shell', 'unknown');
 });
 
 test('in light colours, every page fits a narrow window and is accessible', async () => {

@@ -1,0 +1,66 @@
+/** A person who follows the output of a managed node, and works in it, from the command line. */
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { NODE_FLAGS } from '../../scripts/node-flags.ts';
+import { NodeSite } from '../support/node-site.ts';
+import { Person } from '../support/person.ts';
+import { Registry } from '../support/registry.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const PROGRAM = join(import.meta.dirname, '../../src/ecs-host-service.ts');
+const QUICK = { healthyAfter: 0.2 };
+/** A shell, a line at the begin, and a line at the end. */
+const SCRIPT =
+  '/bin/busybox ln -s busybox /bin/sh; trap "echo last; exit 0" TERM; echo began; while :; do /bin/busybox sleep 1; done';
+
+let host: TestHost;
+let registry: Registry;
+before(async () => {
+  host = new TestHost();
+  await host.startDocker();
+  registry = await Registry.open();
+});
+after(async () => {
+  await registry[Symbol.asyncDispose]();
+  await host[Symbol.asyncDispose]();
+});
+afterEach(() => host.finish());
+
+function at(root: string, ...words: readonly string[]): Person {
+  const env = { PATH: process.env.PATH as string, ROOT: root };
+  return new Person(process.execPath, [...NODE_FLAGS, PROGRAM, 'nodes', ...words], { env });
+}
+
+test('a person follows the output of a node to its end, and works in a terminal in it', async () => {
+  const site = new NodeSite(host);
+  const web = { name: 'web', image: registry.addScript('manned', SCRIPT), update: QUICK };
+  site.write([web]);
+  const service = await site.start();
+  await site.until('web', 'running');
+  const follower = at(site.root, 'logs', '-f', 'web');
+  await follower.sees(/^began\r\n/);
+  const person = at(site.root, 'exec', '-it', 'web');
+  await person.sees(/# /);
+  person.type('echo $HOSTNAME $((6 * 7)); /bin/busybox stty size\r');
+  await person.sees(/\nweb 42\r\n24 80\r\n/);
+  person.resize(100, 30);
+  person.type('until [ "$(/bin/busybox stty size)" = "30 100" ]; do /bin/busybox sleep 0.1; done; ');
+  person.type('echo sa""id > /proc/1/fd/1\r');
+  await follower.sees(/^said\r\n/);
+  person.type('exit 7\r');
+  assert.equal(await person.ended(), 7);
+  const cut = at(site.root, 'exec', '-it', 'web', 'sh');
+  await cut.sees(/# /);
+  site.write([{ ...web, stopped: true }]);
+  await follower.sees(/^last\r\n$/);
+  assert.equal(await follower.ended(), 0);
+  assert.notEqual(await cut.ended(), 0, 'a terminal ends with its node');
+  await site.until('web', 'stopped');
+  assert.deepEqual((await site.operator.get('/v1/terminals')).body.terminals, []);
+  site.write([]);
+  await site.until('web', 'unknown');
+  assert.equal(await service.stop(), 0);
+  await site.clear();
+});
