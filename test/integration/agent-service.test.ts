@@ -123,6 +123,21 @@ test('an agent that exits is restarted, and containers are not affected', async 
   assert.equal(await service.stop(), 0, service.log());
 });
 
+test('a hand-over restarts the agent, and no container of a task ends', async () => {
+  const service = await startWith([], { launcher: [] });
+  await service.message(REGISTERED);
+  const dockerId = await hostContainer(service);
+  const first = agent();
+  const from = service.lines.length;
+  service.child.kill('SIGUSR1');
+  await service.message('took the host over', from);
+  await service.message(REGISTERED, from);
+  assert.ok(!isRunning(first));
+  assert.notEqual(agent().pid, first.pid);
+  assert.deepEqual(await running(host), [dockerId]);
+  assert.equal(await service.stop(), 0, service.log());
+});
+
 test('after a SIGKILL of the service, the agent is stopped before anything is removed', async () => {
   const service = await startWith([{ isDeaf: true }]);
   await service.message(REGISTERED);

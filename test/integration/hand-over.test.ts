@@ -12,6 +12,7 @@ import { Operator } from '../support/operator.ts';
 import { Receiver } from '../support/receiver.ts';
 import { hostTwo, KILLED, running, Site, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
+import { World } from '../support/world.ts';
 
 const NOTIFY_SOCKET = '@hand-over-test';
 /** As the launcher tells a service that it starts again, and whoever cleans up after it. */
@@ -50,6 +51,27 @@ test('several upgrades in a row end no container, and each service continues whe
   const newer = await hostContainer(service);
   assert.ok(![unclaimed, claimed].includes(newer));
   assert.equal(await service.stop(), 0);
+});
+
+test('after a hand-over, the host sends heartbeats under the same registration, and none says that it dies', async () => {
+  const world = await World.open();
+  const env = { ...world.settings, APP_ENV: 'localdev', ROOT: host.newRoot() };
+  const service = await host.start({ launcher: [], env }).ready();
+  await world.webserver.request(({ body }) => body.includes('IsDyingHeartbeat'));
+  const [, first] = world.beats;
+  const from = service.lines.length;
+  service.child.kill('SIGUSR1');
+  await service.message('took the host over', from);
+  await until('the next service has sent a heartbeat', () => world.beats.length === 3);
+  const [, , second] = world.beats;
+  assert.deepEqual(
+    [first, second].map((beat) => [beat?.fields.AuthToken, beat?.fields.IsDyingHeartbeat]),
+    Array(2).fill([first?.fields.AuthToken, 'False']),
+  );
+  assert.equal(await service.stop(), 0, service.log());
+  assert.equal(world.beats.at(-1)?.fields.IsDyingHeartbeat, 'True');
+  assert.equal(world.beats.filter(({ call }) => call === 'auth').length, 1);
+  await world.close();
 });
 
 /** @returns the status of an answer from Docker, through the service's socket */
