@@ -7,7 +7,7 @@ export const NODE_ERRORS = {
   },
   'service.nodes_alone': {
     status: 409,
-    text: 'this host has managed nodes alone; set INTERACTIVE=on to have interactive containers too',
+    text: 'this host runs managed nodes only; set INTERACTIVE=on to host interactive containers too',
   },
   'node.none': {
     status: 404,
@@ -17,25 +17,28 @@ export const NODE_ERRORS = {
     status: 409,
     text: 'the node {node} has no running container ({state}: {why}); see "ecs-host-service nodes explain {node}"',
   },
-  'node.changed': { status: 409, text: 'the node {node} has changed meanwhile; it is looked at again' },
+  'node.changed': {
+    status: 409,
+    text: 'the node {node} has changed in the meantime; the service checks it again',
+  },
   'node.bad_network': {
     status: 409,
-    text: 'the network {app} is no bridge, its driver is {driver}; remove or rename that network, or the app',
+    text: 'the network {app} is not a bridge network, its driver is {driver}; remove or rename that network, or rename the app',
   },
   'node.no_log_driver': {
     status: 502,
-    text: 'the log driver of the node {node} did not start: {why}; its container is made again, with its log on this host',
+    text: 'the log driver of the node {node} did not start: {why}; the service creates its container again, with its log on this host',
   },
   'node.no_feed': {
     status: 503,
-    text: 'it is not known yet which nodes the feed wants: {why}; see "ecs-host-service nodes list", then try again',
+    text: 'the service does not know yet which nodes the feed wants: {why}; see "ecs-host-service nodes list", then try again',
   },
   'node.unusable': {
     status: 422,
-    text: 'some nodes in {source} cannot be used: {why}; they keep their last spec until that is mended',
+    text: 'some nodes in {source} cannot be used: {why}; they keep their last spec until you correct them',
   },
   'node.bad_feed': {
     status: 422,
-    text: 'the nodes in {source} cannot be used: {why}; the nodes stay as they are until that is mended',
+    text: 'the nodes in {source} cannot be used: {why}; the nodes on this host do not change until you correct this',
   },
 } as const;

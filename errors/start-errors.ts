@@ -17,7 +17,7 @@ export const START_ERRORS = {
   },
   'handover.rolled_back': {
     status: 500,
-    text: 'the new version did not take the host over ({cause}), so the previous version was put back and takes over; look for the cause in the log of the new one, and install it again once that is mended',
+    text: 'the new version did not take the host over ({cause}), so the previous version was restored and takes over; find the cause in the log of the new version, correct it, and install the new version again',
   },
   'upgrade.not_installed': {
     status: 500,
@@ -37,7 +37,7 @@ export const START_ERRORS = {
   },
   'upgrade.rolled_back': {
     status: 500,
-    text: 'the new version did not come up, so the previous version was put back and has taken the host over; "journalctl --unit {unit}" says why',
+    text: 'the new version did not start, so the previous version was restored and has taken the host over; "journalctl --unit {unit}" says why',
   },
   'handover.late': {
     status: 500,

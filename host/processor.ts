@@ -13,7 +13,7 @@ export async function readProcessorTime(file = '/proc/stat'): Promise<ProcessorT
   const [, line = ''] = /^cpu +([\d ]+)$/m.exec(await readFile(file, 'utf8')) ?? [];
   // The time of guests, which follows, is part of the first two.
   const [user, nice, system, idle, waiting, ...others] = line.split(' ').map(Number).slice(0, 8);
-  if (idle === undefined || waiting === undefined) throw new Error(`${file} has no line of all processors`);
+  if (idle === undefined || waiting === undefined) throw new Error(`${file} has no line for all processors`);
   const busy = [user, nice, system, ...others].reduce<number>((sum, one = 0) => sum + one, 0);
   return { busy, total: busy + idle + waiting };
 }

@@ -20,8 +20,8 @@ export class Looks {
     const before = this.#failures;
     this.#failures = why === undefined ? 0 : before + 1;
     if (before > 0 === this.#failures > 0) return;
-    if (why === undefined) this.#log.info('Docker is looked at again');
-    else this.#log.warn({ why }, 'cannot see which containers there are');
+    if (why === undefined) this.#log.info('the service can see the containers again');
+    else this.#log.warn({ why }, 'cannot list the containers');
     this.#tell(why);
   }
 

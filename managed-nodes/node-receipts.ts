@@ -103,7 +103,7 @@ export class NodeReceipts {
         ...(successor && { successor: successor.id }),
       };
     } catch (error) {
-      log.warn({ node, container, why: messageOf(error) }, 'a container of a node gets no receipt');
+      log.warn({ node, container, why: messageOf(error) }, 'could not make the receipt of a node');
       return undefined;
     }
   }
@@ -118,7 +118,7 @@ export class NodeReceipts {
       await writeFileAtomically(path, `${JSON.stringify(receipt, null, 2)}\n`, 0o600);
       await removeOldest(directory, MOST_FILES);
     } catch (error) {
-      log.warn({ node, container, why: messageOf(error) }, 'a receipt of a node was not written');
+      log.warn({ node, container, why: messageOf(error) }, 'could not write the receipt of a node');
     }
   }
 }

@@ -273,7 +273,7 @@ export class Reconciler {
   async #keepRejected(): Promise<void> {
     const { log, keepRejected } = this.#options;
     await keepRejected?.(rejectedIn(this.#world)).catch((error: unknown) =>
-      log.warn({ error }, 'what was rejected is not kept; it may be tried once more after a restart'),
+      log.warn({ error }, 'cannot write the rejected containers; the next service may retry them once'),
     );
   }
 

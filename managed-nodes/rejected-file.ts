@@ -42,7 +42,7 @@ export class RejectedFile {
         );
     } catch (error) {
       if (!isSystemError(error, 'ENOENT'))
-        log.warn({ error, path: this.#path }, 'what was rejected is not known any more');
+        log.warn({ error, path: this.#path }, 'cannot read the rejected containers');
     }
     return new Map();
   }

@@ -44,7 +44,7 @@ export async function stopNodes({ reconciler, look, docker, log }: StopOptions):
         stopped.add(id);
       } catch (error) {
         failed.add(id);
-        log.error({ node, why: messageOf(error) }, 'a node was not stopped');
+        log.error({ node, why: messageOf(error) }, 'could not stop a node');
       }
     });
     await Promise.all(stops);

@@ -16,13 +16,13 @@ export const LOG_SETTINGS = {
   } satisfies Setting<'trace' | 'debug' | 'info' | 'warn' | 'error'>,
   LOG_FILE: {
     meaning:
-      'File that the log goes to as well, beside stdout. The service opens it again after a rotation. With none, there is no such file. With NODES_FEED=echostream, the default is /var/log/echostream/echostream-managed-app.log.',
+      'File that gets the log in addition to stdout. The service opens it again after a rotation. With none, there is no such file. With NODES_FEED=echostream, the default is /var/log/echostream/echostream-managed-app.log.',
     fallback: (_, { NODES_FEED, ROOT = '/' }: Known) =>
       NODES_FEED === 'echostream' ? join(ROOT, ECHOSTREAM_LOG) : 'none',
     parse: (text: string) => (text === 'none' ? undefined : absolutePath(text)),
   } satisfies Setting<string | undefined>,
   CLOUDWATCH_LOG_GROUP: optional(
-    "Log group of CloudWatch that the service's own log goes to as well. It is made if it is missing. Without it, the log does not go to CloudWatch. The region is AWS_REGION, AWS_DEFAULT_REGION, or that of the instance.",
+    "CloudWatch log group that also gets the service's own log. The service creates it if it is missing. Without it, the log does not go to CloudWatch. The region is AWS_REGION, AWS_DEFAULT_REGION, or that of the instance.",
     logGroup,
   ),
 } as const;

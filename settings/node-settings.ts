@@ -6,7 +6,7 @@ import { type Known, optional, type Setting, setting } from './setting.ts';
 import { updateWindow } from './update-window.ts';
 
 export const INTERACTIVE = setting(
-  'Whether this host has interactive containers: on, or off, which leaves managed nodes alone. With off, the service uses no consoles, input devices or ECS agent, keeps no user configs, and needs neither WEBSERVER_AUTH_SECRET nor WEBSERVER_URL.',
+  'Whether this host has interactive containers: on, or off (managed nodes only). With off, the service uses no consoles, input devices or ECS agent, keeps no user configs, and needs neither WEBSERVER_AUTH_SECRET nor WEBSERVER_URL.',
   'on',
   oneOf('on', 'off'),
 );
@@ -25,7 +25,7 @@ export const NODE_SETTINGS = {
     neededBy: ({ NODES_FEED }: Known) => (NODES_FEED === 'file' ? 'NODES_FEED is file' : undefined),
   } satisfies Setting<string>,
   NODES_KEEP_IMAGES: setting(
-    "How many images of a repository stay after a node's image was replaced. Images that a container is made from always stay. With none, all stay.",
+    "How many images of a repository are kept after a node's image was replaced. Images that a container is made from always stay. With none, all stay.",
     '3',
     wholeNumberOrNone(1, 1000),
   ),
@@ -35,7 +35,7 @@ export const NODE_SETTINGS = {
     updateWindow,
   ),
   NODES_ON_STOP: setting(
-    'What becomes of managed nodes when the service is asked to stop: leave (they keep running) or stop (each gets SIGTERM, and SIGKILL after 30 seconds).',
+    'What the service does with managed nodes when it is asked to stop: leave (they keep running) or stop (each gets SIGTERM, and SIGKILL after 30 seconds).',
     'leave',
     oneOf('leave', 'stop'),
   ),
@@ -45,7 +45,7 @@ export const NODE_SETTINGS = {
     oneOf('stop', 'poweroff'),
   ),
   REGISTRY_AUTH_FILE: optional(
-    "File with credentials for registries of nodes, in the format of Docker's config.json, for root alone to read. Credentials for Amazon ECR need no file: the service asks for them with the host's AWS credentials, and renews them.",
+    "File with credentials for registries of nodes, in the format of Docker's config.json. Only root may have read access to it. Credentials for Amazon ECR need no file: the service asks for them with the host's AWS credentials, and renews them.",
     absolutePath,
   ),
   APP: echostream('Name of the managed app in EchoStream.', any),

@@ -12,7 +12,7 @@ export const NOTICE_SETTINGS = {
     action,
   ),
   ON_REBALANCE_NOTICE: setting(
-    'What the service does when EC2 recommends to replace a Spot instance: end (stops at once), drain (accepts no new containers) or tell.',
+    'What the service does when EC2 recommends replacing a Spot instance: end (stops at once), drain (accepts no new containers) or tell.',
     'drain',
     action,
   ),

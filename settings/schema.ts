@@ -95,7 +95,7 @@ export const SCHEMA = {
   TLS_KEY_FILE: optional('File with the private key (PEM) of TLS_CERT_FILE.', absolutePath),
   DOCKER_HOST: setting('Unix socket of the Docker Engine.', 'unix:///var/run/docker.sock', unixSocket),
   DEFAULT_REGISTRY: setting(
-    'Registry for images whose names say no registry, such as registry.example.com. With none, such images must be on this host.',
+    'Registry for images whose names include no registry, such as registry.example.com. With none, such images must be on this host.',
     'none',
     registry,
   ),
@@ -190,7 +190,7 @@ export const SCHEMA = {
     wholeNumber(1, 86_400),
   ),
   HOST_SHELL_USER: optional(
-    'User of this host as whom operators may open a shell on it. Without it, they may not.',
+    'User for the shells that operators open on the host itself. Without it, operators cannot open one.',
     userName,
   ),
   HOST_SHELL_AS_ROOT: setting(

@@ -67,7 +67,7 @@ export class Refill {
     while (!signal.aborted) {
       this.#woken = new AbortController();
       await this.#pass(signal).catch((error: unknown) =>
-        this.#log.warn({ why: messageOf(error) }, 'could not look after the pools'),
+        this.#log.warn({ why: messageOf(error) }, 'could not maintain the pools'),
       );
       const either = AbortSignal.any([signal, this.#woken.signal]);
       await pause(this.#untilNextPass(), undefined, { signal: either, ref: false }).catch(() => {});

@@ -153,7 +153,7 @@ export class WarmPools {
     assign: (container: HostedContainer) => Promise<void>,
   ): Promise<Found<HostedContainer>> {
     if (pull === 'always')
-      return { why: 'the request has its image pulled, which a warm container cannot wait for' };
+      return { why: 'the request pulls its image first, so it always gets a new container' };
     const { fitting, why } = this.#fitting(request);
     for (const pool of fitting) {
       const container = await this.#takeFrom(pool, assign);

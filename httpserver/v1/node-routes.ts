@@ -83,7 +83,7 @@ export function addNodeRoutes(
     handle: async ({ params: { node } }) => ({ receipts: await nodes().receipts.of(node) }),
   });
   routes.add('POST', '/nodes/:node/restart', {
-    summary: 'Restart the container of a managed node, or try again one that was rejected',
+    summary: 'Restart the container of a managed node, or retry a rejected one',
     description: 'The answer comes before that is done. It is the node as it was.',
     params: ByNode,
     answer: Node,

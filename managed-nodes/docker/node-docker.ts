@@ -180,7 +180,7 @@ export class NodeDocker {
     if (keep === undefined || repository === undefined) return;
     const keeping = { repository, keep, used: used.names };
     await this.#oneCleaning(() => removeOldImages(docker, keeping, log)).catch((error: unknown) =>
-      log.warn({ repository, error }, 'old images of a node are not removed'),
+      log.warn({ repository, error }, 'could not remove old images of a node'),
     );
   }
 

@@ -26,7 +26,7 @@ export class UsedImages {
       if (Array.isArray(found)) used.#names = found.filter((name) => typeof name === 'string');
     } catch (error) {
       if (!isSystemError(error, 'ENOENT'))
-        log.warn({ error }, 'it is not known any more which images nodes were made from');
+        log.warn({ error }, 'the list of images that nodes have used cannot be read');
     }
     return used;
   }
@@ -45,7 +45,8 @@ export class UsedImages {
     if (name === this.#names[0]) return;
     this.#names = [name, ...this.#names.filter((one) => one !== name)].slice(0, MOST);
     await this.#oneWrite(() => writeFileAtomically(this.#path, JSON.stringify(this.#names), 0o600)).catch(
-      (error: unknown) => this.#log.warn({ error }, 'it is not kept which images nodes were made from'),
+      (error: unknown) =>
+        this.#log.warn({ error }, 'the list of images that nodes have used cannot be written'),
     );
   }
 }

@@ -150,7 +150,7 @@ export class EchoStreamFeed implements Feed {
         const type = (change.new ?? change.old)?.type;
         log.info(
           { type, ...reaction },
-          reaction.concerns ? 'a change of nodes' : 'a change that concerns no node',
+          reaction.concerns ? 'a change of nodes' : 'a change that affects no node',
         );
         if (!reaction.concerns) return;
         this.#isRemovalTold ||= reaction.isAppRemoved ?? false;
@@ -161,7 +161,7 @@ export class EchoStreamFeed implements Feed {
         failures = 0;
         await Promise.race([receiver.join(), aborted(signal)]);
       } catch (error) {
-        if (!signal.aborted) log.warn({ why: messageOf(error) }, 'changes of nodes are not received');
+        if (!signal.aborted) log.warn({ why: messageOf(error) }, 'cannot receive changes of nodes');
       }
       await receiver.stop({ timeout: STOP }).catch(() => {});
       await pause(backoff(failures, AGAIN), undefined, { signal, ref: false }).catch(() => {});

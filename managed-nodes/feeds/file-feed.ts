@@ -55,7 +55,7 @@ async function readText(source: string): Promise<string> {
     await using file = await open(source);
     const { uid, mode, size } = await file.stat();
     if (uid !== 0 || (mode & WRITABLE_BY_OTHERS) !== 0) {
-      throw bad('others than root can write to it; run "chown root" and "chmod go-w" on it');
+      throw bad('users other than root can write to it; run "chown root" and "chmod go-w" on it');
     }
     if (size > MOST_BYTES) throw bad(`it is larger than ${MOST_BYTES} bytes`);
     return await file.readFile('utf8');

@@ -115,7 +115,7 @@ export function wantedIn(
   const checked = nodes.map((node, i) => {
     const spec = specOf(node, identity);
     const isTwice = names.indexOf(node.name) !== i || names.lastIndexOf(node.name) !== i;
-    return { spec, why: isTwice ? 'there are two nodes of this name' : whyUnusable(spec) };
+    return { spec, why: isTwice ? 'there are two nodes with this name' : whyUnusable(spec) };
   });
   return {
     nodes: checked.flatMap(({ spec, why }) => (why === undefined ? [spec] : [])),

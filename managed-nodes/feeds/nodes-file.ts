@@ -34,7 +34,7 @@ export function parseNodesFile(text: string, source: string): WantedApp {
     throw bad(messageOf(failure));
   }
   const why = misfit(NodesFile, found);
-  if (why !== undefined) throw bad(why.replace('schema is false', 'is no field that there is'));
+  if (why !== undefined) throw bad(why.replace('schema is false', 'is not a known field'));
   const wanted = found as Static<typeof NodesFile>;
   const unusable = whyAppUnusable(wanted);
   if (unusable !== undefined) throw bad(unusable);

@@ -39,7 +39,7 @@ export class RememberedAppFile implements RememberedApp {
       return app;
     } catch (error) {
       if (!isSystemError(error, 'ENOENT'))
-        this.#log.warn({ error }, 'what EchoStream had last for the app is not known any more');
+        this.#log.warn({ error }, 'the last answer of EchoStream for the app cannot be read');
       return undefined;
     }
   }
@@ -51,7 +51,7 @@ export class RememberedAppFile implements RememberedApp {
       await writeFileAtomically(this.#path, text, 0o600);
       this.#written = text;
     } catch (error) {
-      this.#log.warn({ error }, 'what EchoStream has for the app is not kept on this host');
+      this.#log.warn({ error }, 'the last answer of EchoStream for the app cannot be written');
     }
   }
 

@@ -55,7 +55,7 @@ class Deciding {
     if (!wanted && why !== undefined) return { state: 'blocked', cause: why };
     if (!wanted) {
       const left = candidate ?? current;
-      return left && this.#takeDown(left, 'removing', 'the feed does not want it any more');
+      return left && this.#takeDown(left, 'removing', 'the feed no longer wants it');
     }
     const broken = [candidate, current].find((one) => one?.state === 'dead' || one?.state === 'removing');
     if (broken) return this.#takeDown(broken, 'removing', 'Docker could not remove it before');
@@ -85,7 +85,7 @@ class Deciding {
     }
     if (state && isActive(container)) return { state, cause };
     if (container.state === 'restarting') {
-      return { state: 'restarting', cause: 'it exits, and Docker restarts it' };
+      return { state: 'restarting', cause: 'it exited, and Docker restarts it' };
     }
     if (container.state === 'paused') return { state: 'paused', cause: 'somebody has paused it' };
     const [holder] = holdersOf(this.#world, container);
@@ -136,7 +136,7 @@ class Deciding {
     const [current, world] = [this.#current, this.#world];
     if (isRejected(world, candidate)) return this.#takeDown(candidate, 'removing', 'it was rejected');
     if (!fits(world, candidate))
-      return this.#takeDown(candidate, 'removing', 'another spec is wanted by now');
+      return this.#takeDown(candidate, 'removing', 'the feed now wants another spec');
     if (current && fits(world, current))
       return this.#takeDown(candidate, 'removing', 'the old one is wanted again');
     const verdict = judge(candidate, spec, world, current !== undefined && isActive(current));

@@ -33,7 +33,7 @@ export function judge(
 ): Verdict {
   const { state, health, started = now, ended = 0, exitCode = 0 } = candidate;
   const { healthyAfter = HEALTHY_AFTER, deadline = DEADLINE } = spec.update ?? {};
-  if (state === 'restarting') return { is: 'bad', why: 'it exits again and again' };
+  if (state === 'restarting') return { is: 'bad', why: 'it exits repeatedly' };
   if (state === 'exited' && ended > heardSince) return { is: 'bad', why: `it exited with code ${exitCode}` };
   if (state === 'exited' || state === 'created') return { is: 'start' };
   if (state === 'paused') return { is: 'paused' };

@@ -9,9 +9,9 @@ export const PortSpec = Type.Object(
   {
     containerPort: Type.Integer({ minimum: 1, maximum: 65_535 }),
     hostPort: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 65_535, description: 'Left out: Docker chooses one.' }),
+      Type.Integer({ minimum: 1, maximum: 65_535, description: 'If omitted, Docker chooses one.' }),
     ),
-    hostAddress: Type.Optional(Type.String({ description: 'An IP address. Left out: all of them.' })),
+    hostAddress: Type.Optional(Type.String({ description: 'An IP address. If omitted, all addresses.' })),
     protocol: Type.Optional(Type.Enum(['tcp', 'udp', 'sctp'], { default: 'tcp' })),
   },
   { additionalProperties: false },
@@ -23,7 +23,7 @@ export const MountSpec = Type.Object(
     source: Type.Optional(
       Type.String({
         description:
-          'An absolute path on the host, which must exist, or the name of a volume. Left out: an anonymous volume.',
+          'An absolute path on the host, which must exist, or the name of a volume. If omitted, an anonymous volume.',
       }),
     ),
     target: Type.String({ pattern: '^/', description: 'An absolute path in the container.' }),
@@ -91,12 +91,11 @@ export const NodeSpec = Type.Object(
   {
     name: Type.String({
       pattern: NODE_NAME,
-      description: 'The name of the node, of its container and its host name.',
+      description: 'The name of the node and of its container, and its host name.',
     }),
     type: Type.Optional(
       Type.String({
-        description:
-          'The type of the node. Of the nodes of a type that are to be replaced, one is replaced first.',
+        description: 'The type of the node. If nodes of a type have to be replaced, one is replaced first.',
       }),
     ),
     image: Type.String({
@@ -109,7 +108,7 @@ export const NodeSpec = Type.Object(
     mounts: Type.Optional(Type.Array(MountSpec)),
     limits: Type.Optional(LimitsSpec),
     stopped: Type.Optional(
-      Type.Boolean({ default: false, description: 'Whether the node is to be stopped.' }),
+      Type.Boolean({ default: false, description: 'Whether the node should be stopped.' }),
     ),
     loggingLevel: Type.Optional(
       Type.String({ description: 'The LOGGING_LEVEL of its program, such as DEBUG.' }),

@@ -13,7 +13,7 @@ export async function readSpecKey(path: string): Promise<Uint8Array> {
   try {
     const text = (await readFile(path, 'utf8')).trim();
     if (HEX.test(text)) return Buffer.from(text, 'hex');
-    const why = 'it is not a key; remove it to get a new one, with which all nodes are replaced once';
+    const why = 'it is not a key; remove it to get a new key, which causes each node to be replaced once';
     throw new ServiceError('start.filesystem', { path, why });
   } catch (error) {
     if (!isSystemError(error, 'ENOENT')) throw error;

@@ -24,10 +24,10 @@ export function brokenRule(spec: NodeSpec): string | undefined {
     [containerPort, protocol, hostPort].join('/'),
   );
   const again = inner.find((port, i) => inner.indexOf(port) !== i);
-  if (again !== undefined) return `ports must name each port once; ${again} comes twice`;
+  if (again !== undefined) return `ports must name each port once; ${again} appears twice`;
   const outer = fixedPorts(spec);
   if (update.order === 'hand-over' && outer.length > 0)
     return `update.order must not be hand-over with a fixed host port; two containers cannot have ${outer[0]?.port} at a time`;
   const both = outer.find((port, i) => outer.slice(0, i).some((other) => overlap(port, other)));
-  return both && `ports must name each port of the host once; ${both.port}/${both.protocol} comes twice`;
+  return both && `ports must name each host port once; ${both.port}/${both.protocol} appears twice`;
 }

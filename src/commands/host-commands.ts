@@ -25,7 +25,7 @@ export type HostCommand =
 export const HOST_COMMANDS: readonly CommandRow<HostCommand>[] = [
   {
     name: 'run',
-    summary: 'host containers until told to stop (the default)',
+    summary: 'host containers until the service is asked to stop (the default)',
     example: 'run',
     read: () => ({ name: 'run' }),
   },
@@ -47,9 +47,9 @@ export const HOST_COMMANDS: readonly CommandRow<HostCommand>[] = [
   },
   {
     name: 'upgrade',
-    summary: 'change to the installed version while containers run on',
-    more: 'Restarts the installed service, which hands its host over to the new one. If that does not come up, the version before it is put back and takes the host over.',
-    options: [{ flags: '--rollback', meaning: 'change back to the version before the installed one' }],
+    summary: 'change to the installed version while containers keep running',
+    more: 'Restarts the installed service, which hands its host over to the new one. If the new one does not start, the previous version is restored and takes the host over.',
+    options: [{ flags: '--rollback', meaning: 'change back to the previous version' }],
     example: 'upgrade',
     read: (given) => ({ name: 'upgrade', isRollback: given.flag('rollback') }),
   },

@@ -54,7 +54,8 @@ export class DescriptorStore {
   }
 
   get #path(): string {
-    if (!this.#socket) throw new Error('nobody watches this process who could keep its descriptors');
+    if (!this.#socket)
+      throw new Error('neither systemd nor the launcher keeps the descriptors of this process');
     return this.#socket;
   }
 }

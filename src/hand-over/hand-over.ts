@@ -95,7 +95,9 @@ async function store({ passing, log }: HandingOver, restarter: Restarter): Promi
   try {
     kept.put(descriptors.offered);
     if (await restarter.holds(descriptors.offered.size)) return true;
-    log.error('the descriptors of this service find no room with whoever watches it, so this is a stop');
+    log.error(
+      'the descriptors of this service do not fit into the descriptor store, so it stops without a hand-over',
+    );
     kept.clear();
   } catch (error) {
     log.error(

@@ -23,7 +23,7 @@ export function addLoopMeters(registry: Registry, prefix: string): void {
   let delay: Delay | undefined;
   new Gauge({
     name: `${prefix}event_loop_lag_seconds`,
-    help: 'How late the event loop was, since the last time that this was asked for.',
+    help: 'How late the event loop ran since the last scrape.',
     labelNames: ['quantile'],
     registers: [registry],
     async collect() {

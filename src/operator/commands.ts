@@ -149,7 +149,7 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
       { flags: '-i, --interactive', meaning: 'has no effect; a terminal always takes input' },
       { flags: '-t, --tty', meaning: 'has no effect; there is always a terminal' },
       { flags: '-u, --user <USER>', meaning: 'run as this user of the container' },
-      { flags: '--attach <TERMINAL>', meaning: 'reattach to a terminal; leave ID out' },
+      { flags: '--attach <TERMINAL>', meaning: 'reattach to a terminal; omit ID' },
       { flags: '--take', meaning: 'with --attach: take the input over from another client' },
       { flags: '--watch', meaning: 'with --attach: only watch the output' },
     ],

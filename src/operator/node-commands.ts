@@ -31,15 +31,15 @@ const bare = (name: 'nodes list' | 'nodes events' | 'nodes lock' | 'nodes unlock
 });
 
 export const NODE_COMMANDS: readonly Row[] = [
-  bare('nodes list', 'list the managed nodes, with their states and why they are so'),
-  about('nodes explain', 'print all that is known of a managed node, and what is done next'),
+  bare('nodes list', 'list the managed nodes with their states and the causes'),
+  about('nodes explain', 'print everything about a managed node, and its next steps'),
   {
     name: 'nodes plan',
-    summary: 'print the steps that lead to what the feed wants, without doing them',
+    summary: 'print the steps to the state that the feed wants, without executing them',
     options: [
       {
         flags: '--dry-run <FILE>',
-        meaning: 'the steps that this file of nodes would lead to, without using it',
+        meaning: 'print the steps to the state in this file of nodes, without using the file',
       },
     ],
     example: 'nodes plan --dry-run nodes.new.yaml',
@@ -47,7 +47,7 @@ export const NODE_COMMANDS: readonly Row[] = [
   },
   bare('nodes events', 'print what happened to managed nodes'),
   about('nodes receipts', 'print when and why containers of a managed node were replaced or removed'),
-  about('nodes restart', 'restart a managed node, or try again one that was rejected'),
+  about('nodes restart', 'restart a managed node, or retry a rejected container'),
   bare('nodes lock', 'defer updates of managed nodes'),
   bare('nodes unlock', 'allow updates of managed nodes again'),
   {
@@ -70,7 +70,7 @@ export const NODE_COMMANDS: readonly Row[] = [
     name: 'nodes exec',
     words: '<NODE> [COMMAND...]',
     summary: 'open a terminal in a managed node, with a shell or COMMAND',
-    more: `Ctrl-] three times leaves the terminal, and what runs there keeps running for a while. Options come before NODE; what follows is the command's.`,
+    more: `Press Ctrl-] three times to leave the terminal; its program keeps running for a while. Put options before NODE. What follows NODE belongs to the command.`,
     options: [
       { flags: '-i, --interactive', meaning: 'has no effect; a terminal always takes input' },
       { flags: '-t, --tty', meaning: 'has no effect; there is always a terminal' },

@@ -93,7 +93,7 @@ function describe({ rejected, ...node }: Node): string {
     ['type', type],
     ['state', `${state} since ${since}`],
     ['cause', cause],
-    ['wanted image', image ?? 'none: the feed does not want it any more'],
+    ['wanted image', image ?? 'none: the feed no longer wants it'],
     ['container', container],
     ['its image', digest],
     ['new container', candidate],

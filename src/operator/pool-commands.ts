@@ -30,8 +30,8 @@ export const POOL_COMMANDS: readonly Row[] = [
     summary: 'make a pool of warm containers, or change it',
     more: `The pool stays until you remove it or the service ends. ${ABOUT_SECRETS}`,
     options: [
-      { flags: '--size <N>', meaning: 'the number of containers that stand ready', isRequired: true },
-      { flags: '--max-age <SECONDS>', meaning: 'replace a container that nobody has taken for so long' },
+      { flags: '--size <N>', meaning: 'the number of containers to keep ready', isRequired: true },
+      { flags: '--max-age <SECONDS>', meaning: 'replace a container that nobody has taken for this time' },
       ...SHAPE_OPTIONS,
     ],
     example: 'pools set demo fractal/demo:current-build --size 4 --app demo --memory 2GiB',

@@ -25,12 +25,12 @@ export const SHAPE_OPTIONS: readonly OptionRow[] = [
   { flags: '--cpus <N>', meaning: 'limit of processors, such as 0.5' },
   { flags: '--memory <SIZE>', meaning: 'limit of memory, such as 2GiB' },
   { flags: '--pids <N>', meaning: 'limit of processes and threads' },
-  { flags: '--gpu', meaning: 'give the container the GPUs' },
+  { flags: '--gpu', meaning: 'give the container a GPU' },
   { flags: '--no-console', meaning: 'create the container without a virtual console' },
   { flags: '--timeout <SECONDS>', meaning: "the protocol's timeout; -1: no limit", isSigned: true },
   {
     flags: '--idle-timeout <SECONDS>',
-    meaning: 'end the container after it was idle for so long; 0: no limit',
+    meaning: 'end the container after it has been idle for this time; 0: no limit',
   },
   {
     flags: '--pull <POLICY>',

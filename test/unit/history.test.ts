@@ -100,7 +100,7 @@ test('CPU time is read from the first line of /proc/stat, and guest time is not 
   await writeFile(file, 'cpu  10 20 30 400 50 6 7 8 9 10\ncpu0 1 1 1 1 1 1 1 1 1 1\n');
   assert.deepEqual(await readProcessorTime(file), { busy: 81, total: 531 });
   await writeFile(file, 'intr 1\n');
-  await assert.rejects(readProcessorTime(file), /has no line of all processors/);
+  await assert.rejects(readProcessorTime(file), /has no line for all processors/);
 });
 
 suite('the doctor of a running service', () => {

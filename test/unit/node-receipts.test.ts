@@ -66,7 +66,7 @@ test('a removed container of a node leaves a receipt that only root can read', a
     ended: '2026-01-02T00:00:00Z',
     exitCode: 137,
     restarts: 2,
-    cause: 'the feed does not want it any more',
+    cause: 'the feed no longer wants it',
     successor: NEW,
   });
   assert.deepEqual(await receipts.of('we'), [], 'another node has a name that begins like it');

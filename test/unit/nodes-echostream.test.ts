@@ -287,8 +287,8 @@ test('an invalid node of EchoStream does not hold back other nodes', async () =>
       'port: /ports/0/hostPort must be >= 1',
       'mounts: mounts must have one source for /a',
       'no name: /name must match pattern "^[A-Za-z0-9][A-Za-z0-9-]{1,62}$"',
-      'twice: there are two nodes of this name',
-      'twice: there are two nodes of this name',
+      'twice: there are two nodes with this name',
+      'twice: there are two nodes with this name',
     ],
   );
 });

@@ -84,7 +84,7 @@ test('a node that is stopped or started anyway is not restarted as well', () => 
 
 test('a node cannot name the same host port twice', () => {
   const ports = [80, 81].map((containerPort) => ({ containerPort, hostPort: 8080 }));
-  assert.match(String(whyUnusable({ ...WEB, ports })), /8080\/tcp comes twice/);
+  assert.match(String(whyUnusable({ ...WEB, ports })), /8080\/tcp appears twice/);
   assert.equal(whyUnusable({ ...WEB, ports: [...ports.slice(1), { containerPort: 80 }] }), undefined);
 });
 

@@ -43,14 +43,17 @@ test('the error of a file of nodes says what is wrong and where, and quotes noth
   assert.match(whyNot('app: demo\nnodes:\n  - name: web\n  image: x\n   secret: s3cr3t'), /at line 4/);
   assert.doesNotMatch(whyNot('app: demo\nnodes: [ { name: web, environment: { P: s3cr3t }'), /s3cr3t/);
   const one = (more: string) => `{ app: demo, nodes: [{ name: web, image: x, ${more} }] }`;
-  assert.match(whyNot(one('port: 1')), /\/nodes\/0\/port is no field that there is/);
+  assert.match(whyNot(one('port: 1')), /\/nodes\/0\/port is not a known field/);
   assert.match(whyNot(one('ports: [{ containerPort: 0 }]')), /\/nodes\/0\/ports\/0\/containerPort/);
   assert.match(
     whyNot(one('labels: { ecs-host-service.role: ecs }')),
     /of the node web, labels must not begin/,
   );
   assert.match(whyNot(one('mounts: [{ target: /a }, { target: /a }]')), /one source for \/a/);
-  assert.match(whyNot(one('ports: [{ containerPort: 80 }, { containerPort: 80 }]')), /80\/tcp\/ comes twice/);
+  assert.match(
+    whyNot(one('ports: [{ containerPort: 80 }, { containerPort: 80 }]')),
+    /80\/tcp\/ appears twice/,
+  );
   assert.match(whyNot('{ app: host, nodes: [] }'), /a network of Docker's own/);
   assert.match(
     whyNot('{ app: demo, nodes: [{ name: a1, image: x }, { name: a1, image: y }] }'),
@@ -109,11 +112,11 @@ test('a file of nodes is read again when it changes, and refused if others than 
   await write('{ app: demo, nodes: [{ name: web, image: x }] }');
   assert.equal(await followed.next(2), 'web');
   await write('{ app: demo, nodes: [{ name: web, image: x }, { name: api, image: x }] }', 0o666);
-  assert.match(String(await followed.next(3)), /others than root can write to it/);
+  assert.match(String(await followed.next(3)), /users other than root can write to it/);
   await chmod(path, 0o644);
   assert.equal(await followed.next(4), 'web,api');
   await chown(path, 1000, 1000);
-  assert.match(String(await followed.next(5)), /others than root can write to it/);
+  assert.match(String(await followed.next(5)), /users other than root can write to it/);
   end.abort();
   await following;
 });

@@ -83,7 +83,7 @@ function Actions({
       </button>
       {asks && (
         <Confirm
-          title={isTry ? `Try the rejected container of ${name} again?` : `Restart node ${name}?`}
+          title={isTry ? `Retry the rejected container of ${name}?` : `Restart node ${name}?`}
           action={isTry ? 'Try again' : 'Restart'}
           onClose={() => setAsks(false)}
           onConfirm={async () => {
@@ -93,7 +93,7 @@ function Actions({
         >
           <p>
             {isTry
-              ? 'The service makes the container again that it rejected, and keeps it if it stays up. The container that runs is left until then, unless both need the same host port.'
+              ? 'The service creates the rejected container again, and keeps it if it stays up. The old container runs until then, unless both need the same host port.'
               : 'Its program gets SIGTERM, and SIGKILL after the grace period, and its terminals end. Then the same container starts again.'}
           </p>
         </Confirm>
@@ -106,7 +106,7 @@ function Facts({ node }: { readonly node: Node }) {
   const { type, image, container, digest, candidate, lastError, nextAttempt } = node;
   const facts: readonly (readonly [string, string | undefined])[] = [
     ['Type', type],
-    ['Wanted image', image ?? 'none: the feed does not want it any more'],
+    ['Wanted image', image ?? 'none: the feed no longer wants it'],
     ['Runs the digest', digest ?? 'nothing'],
     ['Container', container],
     ['New container', candidate],

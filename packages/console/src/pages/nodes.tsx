@@ -135,8 +135,8 @@ function Feed({ onChange }: { readonly onChange: () => void }) {
         >
           <p>
             {locked
-              ? 'Nodes that the feed has changed meanwhile are replaced at once.'
-              : 'Nodes that run keep their containers, whatever the feed wants, until you unlock. New nodes are started and removed ones stopped all the same. The lock outlives the service.'}
+              ? 'Nodes that the feed has changed in the meantime are replaced at once.'
+              : 'Running nodes keep their containers until you unlock, whatever the feed wants. New nodes still start, and removed nodes still stop. The lock outlives the service.'}
           </p>
         </Confirm>
       )}

@@ -18,7 +18,7 @@ type Asked =
 const WORDS: Readonly<Record<Exclude<Phase['is'], 'ended'>, string>> = {
   connecting: 'Opening …',
   attached: 'Attached',
-  lost: 'The connection broke; what runs here goes on. Trying again …',
+  lost: 'The connection broke; the program keeps running. Trying again …',
 };
 
 export function TerminalPage({ asked }: { readonly asked: Asked }) {

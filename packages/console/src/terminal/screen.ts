@@ -30,7 +30,7 @@ const DARK = {
 
 function openLink(_: MouseEvent, uri: string): void {
   if (!/^https?:\/\//i.test(uri)) return;
-  if (confirm(`A program in the container gives this link. Open it?\n\n${uri}`))
+  if (confirm(`A program in the container printed this link. Open it?\n\n${uri}`))
     window.open(uri, '_blank', 'noopener,noreferrer');
 }
 
