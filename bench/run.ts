@@ -69,7 +69,7 @@ function markdown(results: Readonly<Record<string, Measurement>>): string {
     '# Measured side by side',
     '',
     'Written by `make bench`. Each number is a ratio of two sides that took turns in one run on one machine. Where there are only',
-    'a few rounds, what stands as their p95 is the largest.',
+    'a few rounds, the p95 is the largest value.',
     '',
     ...parts,
   ].join('\n');
