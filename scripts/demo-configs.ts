@@ -23,7 +23,7 @@ async function visit(service: ServiceProcess, name: string) {
   const port = await hostPortOf(docker, dockerId);
   await claim(service, port);
   const { userConfig, visits } = await askTcp(port);
-  say(`${name}: its user config is ${userConfig}; earlier containers left ${visits} marks in it`);
+  say(`${name}: its user config is ${userConfig}; marks that earlier containers left in it: ${visits}`);
   return { dockerId, id: await containerIdOf(docker, dockerId), visits };
 }
 

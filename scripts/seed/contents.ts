@@ -49,17 +49,17 @@ export function gather(from: SeedSources): SeedFiles | string {
       },
     };
   } catch (error) {
-    return `The ISO is not made: ${messageOf(error)}`;
+    return `The ISO was not made: ${messageOf(error)}`;
   }
 }
 
 function secretsIn(path: string): Variables {
   const { mode, uid } = statSync(path);
   if ((mode & OTHERS) !== 0 || uid !== process.getuid?.())
-    throw new Error(`${path}: others can read it; run chown and chmod 600, so that you alone can`);
+    throw new Error(`${path}: other users can read it; run chown and chmod 600, so that only you can`);
   const found = variablesIn(path);
   const others = Object.keys(found).filter((name) => !isSecret(name));
-  if (others.length > 0) throw new Error(`${others.join(', ')}: only secrets belong into SECRETS`);
+  if (others.length > 0) throw new Error(`${others.join(', ')}: SECRETS may contain only secrets`);
   return found;
 }
 
@@ -97,6 +97,6 @@ function nodesIn(path: string): string {
 function keyIn(path: string): string {
   const text = readFileSync(path, 'utf8');
   if (/PRIVATE KEY/.test(text)) throw new Error(`${path}: this is a private key; name the public one`);
-  if (!/^(?:ssh-|ecdsa-|sk-)\S+ \S+/.test(text)) throw new Error(`${path}: this is no public key of SSH`);
+  if (!/^(?:ssh-|ecdsa-|sk-)\S+ \S+/.test(text)) throw new Error(`${path}: this is not an SSH public key`);
   return text;
 }

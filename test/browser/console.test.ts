@@ -244,7 +244,7 @@ test('people watch and take over a terminal, copy, paste and search in it, and c
   await page.mouse.move(box.x + 30, box.y + box.height / 2);
   await page.mouse.move(box.x + 40, box.y + box.height / 2);
   await page.mouse.click(box.x + 40, box.y + box.height / 2);
-  assert.match((await asked).message(), /A program in the container gives this link.*example\.com\/here/s);
+  assert.match((await asked).message(), /A program in the container printed this link.*example\.com\/here/s);
   assert.equal(one.context.pages().length, 1);
   assert.equal(one.faults.splice(0).length, 1, 'the dialog alone');
   await site.goneOf(id);
@@ -369,7 +369,7 @@ test('a lost connection is shown, and the page and its terminal reconnect', asyn
   await page.keyboard.type("sleep 1; echo mean''while\n");
   relay.cut();
   await page.getByText('Connection lost; trying again …').waitFor();
-  await page.getByText('The connection broke; what runs here goes on.').waitFor();
+  await page.getByText('The connection broke; the program keeps running.').waitFor();
   relay.mend();
   await page.getByText('Live', { exact: true }).waitFor();
   await page.getByText('Attached', { exact: true }).waitFor();

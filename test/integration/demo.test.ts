@@ -28,10 +28,16 @@ test('the demo of user configs shows files that outlive their container and an o
   const program = join(import.meta.dirname, '../../scripts/demo-configs.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
   assert.equal(status, 0, stdout + stderr);
-  assert.match(stdout, /container A: its user config is new; earlier containers left 0 marks/);
+  assert.match(stdout, /container A: its user config is new; marks that earlier containers left in it: 0/);
   assert.match(stdout, /S3 becomes unreachable/);
-  assert.match(stdout, /container B: its user config is restored; earlier containers left 1 marks/);
-  assert.match(stdout, /container C: its user config is restored; earlier containers left 2 marks/);
+  assert.match(
+    stdout,
+    /container B: its user config is restored; marks that earlier containers left in it: 1/,
+  );
+  assert.match(
+    stdout,
+    /container C: its user config is restored; marks that earlier containers left in it: 2/,
+  );
   assert.match(stdout, /the service has exited with code 0\. The bucket contains:/);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });

@@ -98,7 +98,10 @@ suite('what waits for the next process', () => {
       ...['FDSTORE=1', 'FDPOLL=0', 'FDNAME=one', 'FDSTORE=1', 'FDPOLL=0', 'FDNAME=two'],
       ...['FDSTOREREMOVE=1', 'FDNAME=one', 'FDSTOREREMOVE=1', 'FDNAME=two'],
     ]);
-    assert.throws(() => new DescriptorStore({}).put(new Map([['one', 0]])), /neither systemd nor the launcher keeps/);
+    assert.throws(
+      () => new DescriptorStore({}).put(new Map([['one', 0]])),
+      /neither systemd nor the launcher keeps/,
+    );
   });
 
   test('a process inherits only descriptors that were passed to its own pid', () => {

@@ -61,14 +61,14 @@ test('settings that the service would refuse are refused before the ISO is made'
 test('secrets are read only from a file that only its owner can read, and are never quoted', () => {
   const secrets = file('open', SECRETS);
   chmodSync(secrets, 0o640);
-  assert.match(problemWith({ secrets }), /others can read it/);
+  assert.match(problemWith({ secrets }), /other users can read it/);
   assert.match(
     problemWith({ settings: file('mixed', SETTINGS + SECRETS) }),
     /OPERATOR_TOKEN: put secrets into/,
   );
   assert.match(
     problemWith({ secrets: file('other', 'LOG_LEVEL=debug\n') }),
-    /only secrets belong into SECRETS/,
+    /SECRETS may contain only secrets into SECRETS/,
   );
   const broken = problemWith({ secrets: file('broken', 'a secret without a name\n') });
   assert.match(broken, /line 1 is not NAME=value$/);
@@ -77,5 +77,5 @@ test('secrets are read only from a file that only its owner can read, and are ne
 test('a private SSH key, or a file that contains no public key, is refused', () => {
   const key = '-----BEGIN OPENSSH PRIVATE KEY-----\n';
   assert.match(problemWith({ sshKey: file('id', key) }), /this is a private key/);
-  assert.match(problemWith({ sshKey: file('none', 'hello\n') }), /no public key/);
+  assert.match(problemWith({ sshKey: file('none', 'hello\n') }), /not an SSH public key/);
 });

@@ -32,7 +32,13 @@ test("a user's files outlive their container and an outage of S3, on such a host
   timeout: 600_000,
 }, async () => {
   const stdout = await show('demo-configs.mjs');
-  assert.match(stdout, /container B: its user config is restored; earlier containers left 1 marks/);
-  assert.match(stdout, /container C: its user config is restored; earlier containers left 2 marks/);
+  assert.match(
+    stdout,
+    /container B: its user config is restored; marks that earlier containers left in it: 1/,
+  );
+  assert.match(
+    stdout,
+    /container C: its user config is restored; marks that earlier containers left in it: 2/,
+  );
   await host.finish();
 });
