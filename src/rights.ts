@@ -41,7 +41,7 @@ export async function findRights(settings: Partial<Settings>): Promise<Finding[]
           check: 'host shell',
           grade: isMeant ? 'warning' : 'error',
           found: `operators become root by it: ${root}`,
-          advice: 'have HOST_SHELL_USER name a user who has no rights, or leave it out',
+          advice: 'set HOST_SHELL_USER to a user without these rights, or remove the setting',
         },
   ];
 }

@@ -93,9 +93,7 @@ function warningsOf(name: string, { mode }: ConfigRules): string[] {
   if (name === 'DOCKER_HOST') {
     return mode === 'unit' ? [] : ['is passed over: the agent talks to Docker through this service'];
   }
-  return KNOWN.test(name)
-    ? []
-    : ['is none of the names that an ECS agent looks for; it is passed on all the same'];
+  return KNOWN.test(name) ? [] : ['is not a name that an ECS agent reads; it is passed on anyway'];
 }
 
 function problemOfRange(value: string, usablePorts: readonly number[]): string | undefined {

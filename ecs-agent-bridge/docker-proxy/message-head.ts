@@ -124,14 +124,14 @@ function framingOf(version: string, fields: Fields): Framing | undefined {
   const lengths = fields.get('content-length');
   if (codings) {
     if (version === 'HTTP/1.0' || lengths || codings.join().toLowerCase() !== 'chunked') {
-      throw new MalformedMessage('how long it is cannot be told');
+      throw new MalformedMessage('its length is ambiguous');
     }
     return 'chunked';
   }
   if (!lengths) return undefined;
   const [length = ''] = lengths;
   if (!/^\d{1,15}$/.test(length) || lengths.length > 1) {
-    throw new MalformedMessage('how long it is cannot be told');
+    throw new MalformedMessage('its length is ambiguous');
   }
   return { length: Number(length) };
 }

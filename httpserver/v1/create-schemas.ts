@@ -138,7 +138,7 @@ export const Created = Type.Object(
         {
           pool: Type.Optional(Type.String({ description: 'The pool that the container comes from.' })),
           why: Type.Optional(
-            Type.String({ description: 'Why the container comes from no pool, as text for people.' }),
+            Type.String({ description: 'Why the container does not come from a pool, as text for people.' }),
           ),
         },
         { description: 'Missing if this host has no pools, or the request has no start values.' },
@@ -160,7 +160,9 @@ export const CreateHeaders = Type.Object({
 
 export const CreateQuery = Type.Object(
   {
-    dryRun: Type.Optional(Type.Boolean({ description: 'Only say whether there is room, and make nothing.' })),
+    dryRun: Type.Optional(
+      Type.Boolean({ description: 'Only report whether there is room, and create nothing.' }),
+    ),
   },
   strict,
 );

@@ -39,12 +39,12 @@ export function addNodeRoutes(
     handle: async () => listOf(nodes()),
   });
   routes.add('GET', '/nodes/plan', {
-    summary: 'Get the steps that lead to what the feed wants',
+    summary: 'Get the steps to the state that the feed wants',
     answer: NodePlan,
     handle: async () => ({ steps: nodes().plan().map(stepOf) }),
   });
   routes.add('POST', '/nodes/plan', {
-    summary: 'Get the steps that another file of nodes would lead to, without using it',
+    summary: 'Get the steps to the state in another file of nodes, without using the file',
     body: NodesText,
     answer: NodePlan,
     handle: async ({ body: { file } }) => {
@@ -84,7 +84,7 @@ export function addNodeRoutes(
   });
   routes.add('POST', '/nodes/:node/restart', {
     summary: 'Restart the container of a managed node, or retry a rejected one',
-    description: 'The answer comes before that is done. It is the node as it was.',
+    description: 'The answer does not wait for the restart. It shows the node as it was before.',
     params: ByNode,
     answer: Node,
     handle: async ({ params: { node } }) => nodes().restart(node),

@@ -22,7 +22,7 @@ const RejectedContainer = Type.Object(
   },
   {
     description:
-      'The new container that was tried last and rejected. It is not tried again until its spec changes.',
+      'The new container that was rejected last. The service does not retry it until its spec changes.',
   },
 );
 
@@ -40,7 +40,7 @@ export const Node = Type.Object(
     since: time('When it entered this state.'),
     container: Type.Optional(Type.String({ description: 'The docker id of its container.' })),
     candidate: Type.Optional(
-      Type.String({ description: 'The docker id of the new container that is to replace it.' }),
+      Type.String({ description: 'The docker id of the new container that will replace it.' }),
     ),
     digest: Type.Optional(Type.String({ description: "The digest of the container's image." })),
     lastError: Type.Optional(

@@ -39,7 +39,7 @@ export function addPoolRoutes(
   routes.add('DELETE', '/pools/:name', {
     summary: 'Remove a pool and end its containers',
     description:
-      'The answer is the pool as it was. Containers that users have taken stay. A pool of the setting POOL comes back with the next start of the service.',
+      'The answer shows the pool as it was before. Containers that users have taken keep running. A pool from the setting POOL returns at the next start of the service.',
     params: ByPool,
     answer: Pool,
     handle: ({ params: { name } }) => gate.pass(async ({ warm }) => warm.delete(name)),

@@ -34,7 +34,7 @@ export const NewPool = Type.Object(
         description: 'As of a new container, but each with any free host port.',
       }),
     ),
-    size: Type.Integer({ minimum: 0, maximum: 1000, description: 'How many containers stand ready.' }),
+    size: Type.Integer({ minimum: 0, maximum: 1000, description: 'How many containers are ready.' }),
     maxAge: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -49,14 +49,14 @@ export const NewPool = Type.Object(
 export const Pool = Type.Object(
   {
     name: Type.String(),
-    size: count('How many containers are to stand ready.'),
+    size: count('How many containers the service keeps ready.'),
     maxAge: count('Seconds after which a container that nobody has taken is replaced.'),
     pull: Type.Enum([...PULL_POLICIES], {
       description: 'When the service pulls the image for a new container.',
     }),
     image: Type.String(),
     app: Type.String(),
-    ready: count('How many containers stand ready.'),
+    ready: count('How many containers are ready.'),
     making: count('How many containers are being made.'),
     taken: count('How many containers users have taken since the service started.'),
     lastError: Type.Optional(Type.String({ description: 'Why the last container could not be made.' })),

@@ -7,7 +7,7 @@ const how = {
   as: Type.Optional(
     Type.Enum(['write', 'take', 'watch'], {
       description:
-        'write: type, if nobody else does; take: type, and let whoever typed until now only watch; watch: only look.',
+        'write: type, if no other client types; take: type, while the client that typed before can only watch; watch: only watch.',
       default: 'write',
     }),
   ),

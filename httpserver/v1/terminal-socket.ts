@@ -124,7 +124,7 @@ class Line {
     if (isBinary) return await this.#attachment.write(data as Buffer);
     const said = saidIn(data);
     if (said) await this.#attachment.resize(said);
-    else this.#socket.close(REFUSED, 'this message is none that the service knows');
+    else this.#socket.close(REFUSED, 'the service does not know this message');
   }
 }
 

@@ -44,7 +44,7 @@ export async function findNodes(settings: Partial<Settings>): Promise<Finding[]>
     const images = nodes.map(({ image }) => image);
     return [{ check, grade: 'ok', found }, ...(await findCloud(settings, { images }))];
   } catch (error) {
-    const advice = 'mend the file; docs/nodes.md has an example';
+    const advice = 'correct the file; docs/nodes.md has an example';
     return [{ check, grade: 'error', found: messageOf(error), advice }];
   }
 }

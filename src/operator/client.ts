@@ -54,7 +54,9 @@ export function refusedBy(problem: unknown, otherwise = 'an unknown problem'): S
   return new ServiceError('operator.refused', {
     title: printable(typeof title === 'string' ? title : otherwise),
     detail: printable(
-      typeof detail === 'string' ? inOptions(detail) : 'that is no answer of this API; see what runs there',
+      typeof detail === 'string'
+        ? inOptions(detail)
+        : 'this is not an answer of this API; check what runs there',
     ),
   });
 }

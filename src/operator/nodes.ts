@@ -107,7 +107,7 @@ function describe({ rejected, ...node }: Node): string {
 }
 
 function planOf(steps: readonly Step[]): string {
-  if (steps.length === 0) return 'Nothing is to be done.\n';
+  if (steps.length === 0) return 'There is nothing to do.\n';
   const rows = steps.map(({ node, do: what, cause }, i) => [String(i + 1), node, what, printable(cause)]);
   return linesOf(align([['STEP', 'NODE', 'DO', 'CAUSE'], ...rows]));
 }

@@ -257,7 +257,7 @@ test("the nodes' pages show their plan, output and history, and lock and restart
   await site.nodes.until('web', 'running');
   const page = await site.signedIn('#/nodes');
   await page.getByRole('row', { name: /web running/ }).waitFor();
-  await page.getByText('Nothing is to be done').waitFor();
+  await page.getByText('There is nothing to do').waitFor();
   await page.getByRole('button', { name: 'Lock updates …' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Lock' }).click();
   await page.getByRole('definition').getByText('locked', { exact: true }).waitFor();

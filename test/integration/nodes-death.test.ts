@@ -70,7 +70,7 @@ test('the nodes commands list nodes, print their output and run programs in them
     return { status, stdout, stderr };
   };
   assert.match(run('list').stdout, /^NODE +STATE .*\nweb +running .* as wanted\n$/);
-  assert.equal(run('plan').stdout, 'Nothing is to be done.\n');
+  assert.equal(run('plan').stdout, 'There is nothing to do.\n');
   assert.match(run('explain', 'web').stdout, /^state +running since /m);
   assert.deepEqual(run('logs', 'web'), { status: 0, stdout: 'began\n', stderr: '' });
   const typed = run('exec', 'web', '/bin/busybox', 'sh', '-c', 'echo in $HOSTNAME; exit 5');

@@ -108,7 +108,7 @@ suite('ecs.config', () => {
       'ECSCLUSTER=x\nno_proxy=a\nHTTPS_PROXY=b\nAWS_REGION=c\nSSL_CERT_DIR=d',
     );
     assert.deepEqual(warnings, [
-      'line 1: ECSCLUSTER is none of the names that an ECS agent looks for; it is passed on all the same',
+      'line 1: ECSCLUSTER is not a name that an ECS agent reads; it is passed on anyway',
     ]);
     assert.equal(values.ECSCLUSTER, 'x');
   });

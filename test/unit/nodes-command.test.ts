@@ -76,7 +76,7 @@ test('nodes plan prints a table of steps, or says that there is nothing to do', 
     { name: 'nodes plan', file: undefined },
     false,
   );
-  assert.equal(none, 'Nothing is to be done.\n');
+  assert.equal(none, 'There is nothing to do.\n');
 });
 
 test('nodes plan --dry-run sends a file of nodes and prints the steps that it would cause', async () => {

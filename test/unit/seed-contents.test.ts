@@ -68,7 +68,7 @@ test('secrets are read only from a file that only its owner can read, and are ne
   );
   assert.match(
     problemWith({ secrets: file('other', 'LOG_LEVEL=debug\n') }),
-    /SECRETS may contain only secrets into SECRETS/,
+    /SECRETS may contain only secrets/,
   );
   const broken = problemWith({ secrets: file('broken', 'a secret without a name\n') });
   assert.match(broken, /line 1 is not NAME=value$/);

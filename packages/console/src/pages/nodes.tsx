@@ -187,7 +187,9 @@ export function Plan({ steps }: { readonly steps: readonly PlannedStep[] | undef
   return (
     <section aria-labelledby="plan-title">
       <h2 id="plan-title">Plan</h2>
-      {steps?.length === 0 && <Empty>Nothing is to be done: what runs is what the feed wants.</Empty>}
+      {steps?.length === 0 && (
+        <Empty>There is nothing to do: the running containers are what the feed wants.</Empty>
+      )}
       <ol class="steps">
         {steps?.map(({ node, do: what, container, cause }, i) => (
           <li key={`${i}${node}${what}`}>
