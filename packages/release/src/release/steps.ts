@@ -82,7 +82,7 @@ export function describeStep(step: Step): string {
       return 'wait until the old tasks are gone';
     case 'move triggers':
       return step.triggers
-        .map((one) => `let ${placeOf(one)} start ${shortName(one.taskDefinition)}`)
+        .map((one) => `point ${placeOf(one)} at ${shortName(one.taskDefinition)}`)
         .join(', ');
     default:
       return `${step.do} of ${step.services.map(({ service }) => service).join(', ')}`;
