@@ -282,7 +282,7 @@ test("the nodes' pages show their plan, output and history, and lock and restart
   await assertAccessible(page);
 });
 
-test('a terminal in a node runs on its page, beside its output', async () => {
+test("a node's page shows its output and a terminal in it", async () => {
   const image = site.registry.addScript('shell', `/bin/busybox ln -s busybox /bin/sh; ${RUNS}`);
   const node = { name: 'shell', image, update: { healthyAfter: 0.5 } };
   const others = JSON.parse(readFileSync(site.nodes.file, 'utf8')).nodes;

@@ -30,7 +30,7 @@ async function writeFileIn(name: string): Promise<void> {
   await program.start({ Detach: true });
 }
 
-test('a node is handed over once its new container has written its file, also by the next service', async () => {
+test('a node is handed over once its new container has written its file, even by the next service', async () => {
   const site = new NodeSite(host);
   const image = registry.addScript('handed', RUNS);
   const web = (round: string, deadline: number): NodeSpec => ({

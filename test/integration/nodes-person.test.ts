@@ -33,7 +33,7 @@ function at(root: string, ...words: readonly string[]): Person {
   return new Person(process.execPath, [...NODE_FLAGS, PROGRAM, 'nodes', ...words], { env });
 }
 
-test('a person follows the output of a node to its end, and works in a terminal in it', async () => {
+test("an operator follows a node's output to its end, and works in a terminal in it", async () => {
   const site = new NodeSite(host);
   const web = { name: 'web', image: registry.addScript('manned', SCRIPT), update: QUICK };
   site.write([web]);

@@ -34,7 +34,7 @@ test('the ports of nodes are known to the next service before it has read the fe
   assert.deepEqual([third.has('tcp', 8080), third.has('udp', 53)], [false, true]);
 });
 
-test('a node whose spec cannot be used keeps its ports, also over a restart', async () => {
+test('a node whose spec is invalid keeps its ports, even after a restart', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'ports-'));
   const path = join(directory.path, 'ports.json');
   const first = await openedAt(path);
@@ -47,7 +47,7 @@ test('a node whose spec cannot be used keeps its ports, also over a restart', as
   assert.deepEqual([third.has('tcp', 8080), third.has('udp', 53)], [true, false]);
 });
 
-test('ports that cannot be kept, or read again, are still claimed once the feed has been read', async () => {
+test('ports that cannot be stored or read are still claimed once the feed has been read', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'ports-'));
   const lines: string[] = [];
   const path = join(directory.path, 'ports.json');

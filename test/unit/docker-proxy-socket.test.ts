@@ -85,7 +85,7 @@ suite('the socket of the proxy', { timeout: 20_000 }, () => {
     assert.deepEqual(proxy.lines, []);
   });
 
-  test('finishes what has begun when it is left to the next service, and ends idle connections', async () => {
+  test('finishes requests in progress when it is left to the next service, and ends idle connections', async () => {
     await using proxy = await open();
     proxy.docker.on('connection', (socket) => {
       const engine = new Peer(socket);

@@ -32,7 +32,7 @@ class ClockedAlarm extends Alarm {
   }
 }
 
-test('after a quiet time the first ring wakes at once', async () => {
+test('after a quiet time, the first ring wakes its listener at once', async () => {
   const alarm = new ClockedAlarm();
   alarm.begin();
   await alarm.pass(1000);
@@ -42,7 +42,7 @@ test('after a quiet time the first ring wakes at once', async () => {
   assert.equal(alarm.wakeUps, 1);
 });
 
-test('rings right after a wake-up cause one more, a moment later', async () => {
+test('rings shortly after a wake-up cause one more wake-up a moment later', async () => {
   const alarm = new ClockedAlarm();
   alarm.ring();
   alarm.begin();

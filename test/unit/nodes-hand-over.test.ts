@@ -29,7 +29,7 @@ function stepsOf({ steps }: ModelDocker): string {
   return steps.map((step) => step.do).join(' ');
 }
 
-test('in a hand-over the old container runs until the new one has written its file', () => {
+test('in a hand-over, the old container runs until the new one has written its file', () => {
   const { docker, begin } = replacing('healthy');
   const { state, cause } = begin() ?? {};
   assert.deepEqual([state, cause], ['checking', `the old container runs until the new one writes ${FILE}`]);
@@ -50,7 +50,7 @@ test('a new container that writes no file replaces the old one at the deadline',
   assert.ok(docker.now - started >= 60_000);
 });
 
-test('a new container that fails before it has written its file is rejected, and the old one was never stopped', () => {
+test('a new container that fails before it writes its file is rejected, and the old one keeps running', () => {
   for (const conduct of ['exits', 'unhealthy'] as const) {
     const { docker } = replacing(conduct);
     docker.settle();
@@ -63,7 +63,7 @@ test('a new container that fails before it has written its file is rejected, and
   }
 });
 
-test('without an old container that runs, nobody waits for a file', () => {
+test('if no old container runs, the service does not wait for the file', () => {
   const docker = new ModelDocker(wantedOf([NEW]), new Map([['app:2', 'runs']]));
   const begin = docker.now;
   docker.settle();
@@ -71,13 +71,13 @@ test('without an old container that runs, nobody waits for a file', () => {
   assert.ok(docker.now - begin < 20_000);
 });
 
-test('a plan of a hand-over waits once', () => {
+test('the plan of a hand-over contains one wait', () => {
   const { docker } = replacing('healthy');
   const steps = plan(docker.world).map((step) => step.do);
   assert.deepEqual(steps, ['pull', 'create', 'start', 'wait', 'keep', 'stop', 'remove', 'promote']);
 });
 
-test('a hand-over and a fixed host port do not go together', () => {
+test('a node with a fixed host port cannot use hand-over', () => {
   const ports = [{ containerPort: 80, hostPort: 8080 }];
   assert.match(String(whyUnusable({ ...NEW, ports })), /^update\.order must not be hand-over/);
   assert.equal(whyUnusable({ ...NEW, ports: [{ containerPort: 80 }] }), undefined);
@@ -113,7 +113,7 @@ function lookingAt(answer: () => Promise<unknown>) {
   return { looking: new Looking(docker as never, owner), asked };
 }
 
-test('the file of a hand-over is looked for in the new container, and an error counts as no file', async () => {
+test('the service looks for the hand-over file in the new container, and an error counts as a missing file', async () => {
   const destroyed: string[] = [];
   const answer = { destroy: () => void destroyed.push(FILE) };
   const found = lookingAt(async () => answer);
