@@ -209,7 +209,7 @@ docker-cli: docker
 shell:
 	@$(INSTALL) /bin/busybox:busybox-static
 
-browser:
+browser: build/no-netlink.so
 	@$(INSTALL) chromium:chromium
 
 # A second registry besides the one in ministack.
@@ -264,6 +264,10 @@ build/notify-receiver: test/support/notify-receiver.c
 build/bare-input $(LAUNCHER) build/notify-receiver:
 	@echo "Building $@ …" && mkdir -p $(@D)
 	@$(CC) $(C_FLAGS) -static -o $@ $<
+
+build/no-netlink.so: test/support/no-netlink.c
+	@mkdir -p $(@D)
+	@$(CC) $(C_FLAGS) -fPIC -shared -o $@ $<
 
 build/docker-seccomp.json: scripts/docker-profile.sh
 	@echo "Fetching Docker's own seccomp profile (once) …" && mkdir -p $(@D)

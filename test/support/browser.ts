@@ -3,10 +3,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const CHROMIUM = '/usr/bin/chromium';
+const NO_NETLINK = join(import.meta.dirname, '../../build/no-netlink.so');
 /** The time limit for anything that a person waits for, in milliseconds. */
 const PATIENCE = 60_000;
 
@@ -19,7 +21,8 @@ export interface Visit extends AsyncDisposable {
 
 export async function openBrowser(): Promise<Browser> {
   // Tests run as root, for whom Chromium's own sandbox does not start.
-  return await chromium.launch({ executablePath: CHROMIUM, chromiumSandbox: false });
+  const env = { ...process.env, LD_PRELOAD: NO_NETLINK } as Record<string, string>;
+  return await chromium.launch({ executablePath: CHROMIUM, chromiumSandbox: false, env });
 }
 
 /** A new browser profile. */
@@ -43,16 +46,6 @@ export async function visit(browser: Browser, scheme: 'dark' | 'light' = 'dark')
     void dialog.dismiss();
   });
   return { page, context, faults, [Symbol.asyncDispose]: () => context.close() };
-}
-
-/** Chromium aborts loading when a network interface of the host appears or disappears, as those of containers do. */
-export async function goTo(page: Page, url: string): Promise<void> {
-  try {
-    await page.goto(url);
-  } catch (error) {
-    if (!String(error).includes('ERR_NETWORK_CHANGED')) throw error;
-    await page.goto(url);
-  }
 }
 
 interface Axe {

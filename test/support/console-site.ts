@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { goTo, openBrowser, type Visit, visit } from './browser.ts';
+import { openBrowser, type Visit, visit } from './browser.ts';
 import { NodeSite } from './node-site.ts';
 import type { Operator } from './operator.ts';
 import { Registry } from './registry.ts';
@@ -85,7 +85,7 @@ export class ConsoleSite implements AsyncDisposable {
   async visit(hash = '', scheme: 'dark' | 'light' = 'dark', origin = this.origin): Promise<Visit> {
     const one = await visit(this.browser, scheme);
     this.#visits.push(one);
-    await goTo(one.page, `${origin}/console/${hash}`);
+    await one.page.goto(`${origin}/console/${hash}`);
     return one;
   }
 
