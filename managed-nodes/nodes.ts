@@ -8,6 +8,7 @@ import type { Docker } from '../docker-engine/docker.ts';
 import type { DockerId } from '../docker-engine/docker-id.ts';
 import type { ImagePulls } from '../docker-engine/image-pulls.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { removeDrafts } from '../host/atomic-file.ts';
 import type { ClaimedPorts } from '../host/claimed-ports.ts';
 import { makeWithParents } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
@@ -58,6 +59,8 @@ export interface NodesOptions {
 /** The longest time that a feed waits for the effect of a change, in milliseconds. */
 const EFFECT = 60_000;
 
+const receiptsIn = (state: string) => join(state, 'receipts');
+
 export interface NodesView {
   readonly app?: string;
   readonly feed: string;
@@ -86,6 +89,7 @@ export class Nodes {
   /** Follows the feed until the lifetime ends. */
   static async open(lifetime: Lifetime, options: NodesOptions): Promise<Nodes> {
     await makeWithParents(options.state, 0o700);
+    for (const directory of [options.state, receiptsIn(options.state)]) await removeDrafts(directory);
     const nodes = new Nodes(lifetime, options, await readSpecKey(join(options.state, 'spec-key')));
     const lockPath = join(options.state, 'lock');
     nodes.#lock = await UpdateLock.open(lockPath, (isLocked) => nodes.#locked(isLocked), lifetime.signal);
@@ -105,7 +109,7 @@ export class Nodes {
     this.#lifetime = lifetime;
     this.#options = options;
     const { docker, state, log } = options;
-    this.receipts = new NodeReceipts({ docker, directory: join(state, 'receipts'), log });
+    this.receipts = new NodeReceipts({ docker, directory: receiptsIn(state), log });
   }
 
   get view(): NodesView {

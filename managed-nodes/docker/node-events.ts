@@ -18,7 +18,7 @@ const EVENTS = ['start', 'die', 'destroy', 'health_status', 'pause', 'unpause', 
 export interface NodeEventsOptions {
   readonly docker: Pick<Docker, 'call'>;
   readonly hostId: string;
-  /** @param since milliseconds; every event after this time is received */
+  /** @param since milliseconds; every event after this time is received; Infinity while there is no stream */
   readonly heard: (since: number) => void;
   readonly told: () => void;
   readonly log: Logger;
@@ -35,6 +35,8 @@ export async function listen(options: NodeEventsOptions, signal: AbortSignal): P
     } catch (error) {
       if (!signal.aborted) options.log.debug({ why: messageOf(error) }, "lost Docker's events of nodes");
     }
+    // A Docker that comes back has ended containers, and may be looked at before its events are listened to again.
+    options.heard(Infinity);
     await pause(backoff(failures, PAUSE), undefined, { signal }).catch(() => {});
   }
 }

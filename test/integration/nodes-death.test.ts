@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
@@ -52,6 +54,22 @@ test('if a service is killed at any step of a replacement, the next service comp
   }
   site.write([]);
   await site.until('web', 'unknown');
+  assert.equal(await service.stop(), 0);
+  await site.clear();
+});
+
+test('what a service that was killed had begun to write is removed by the next one', async () => {
+  const site = new NodeSite(host);
+  site.write([]);
+  const state = join(site.root, 'var/lib/ecs-host-service/nodes');
+  mkdirSync(join(state, 'receipts'), { recursive: true, mode: 0o700 });
+  const drafts = ['.images.json', 'receipts/.web.0123456789ab.json'].map((name) =>
+    join(state, `${name}.${randomUUID()}.tmp`),
+  );
+  for (const draft of drafts) writeFileSync(draft, '{');
+  const service = await site.start();
+  await service.line(({ msg }) => msg === 'the feed wants these nodes');
+  for (const draft of drafts) assert.equal(existsSync(draft), false, draft);
   assert.equal(await service.stop(), 0);
   await site.clear();
 });
