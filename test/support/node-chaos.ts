@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
+import pLimit from 'p-limit';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import type { Chance } from './chance.ts';
 import { type NodeSite, RUNS } from './node-site.ts';
@@ -21,6 +22,11 @@ const PAUSES = [0, 5, 30, 150, 400];
 const BETWEEN_LOOKS = 20;
 /** Milliseconds within which nodes come to rest, on a busy machine too. */
 const PATIENCE = 60_000;
+/**
+ * Docker 20.10 says so of a port that no container has, when it was killed at the wrong moment. It gives the port back
+ * once it is started again.
+ */
+const LOST_PORT = /port is already allocated/;
 
 export interface NodeDeath {
   readonly step: (typeof STEPS)[number];
@@ -51,6 +57,9 @@ export class NodeChaos {
   #ports: readonly number[] = PORTS;
   /** When the last death began, in ISO 8601. */
   #begun = '';
+  #watching: Watching | undefined;
+  /** Docker is stopped and started by one at a time. */
+  readonly #oneAtDocker = pLimit(1);
 
   constructor(site: NodeSite, registry: Registry) {
     this.#site = site;
@@ -71,12 +80,13 @@ export class NodeChaos {
     const specs = this.#specs(isBad);
     const from = this.#service?.lines.length ?? 0;
     await using watching = new Watching(this.#site, victim === 'service');
+    this.#watching = watching;
     this.#site.write(specs);
     const atRest = this.#atRest(specs, isBad);
     atRest.catch(() => {});
     const isReached = await Promise.race([this.#reached(step, from), atRest.then(() => false)]);
     if (isReached) await pause(after);
-    if (isReached) await this.#kill(victim);
+    if (isReached) await this.#oneAtDocker(() => this.#kill(victim));
     await (isReached ? this.#atRest(specs, isBad) : atRest);
     await watching.end();
     await this.#audit();
@@ -135,8 +145,23 @@ export class NodeChaos {
     for (let found = await views(); found.some((one) => one !== undefined); found = await views()) {
       if (Date.now() > late)
         assert.fail(`no rest: ${JSON.stringify([found, this.#service?.lines.slice(-15)])}`);
+      const names = specs.flatMap(({ name }, i) => (LOST_PORT.test(JSON.stringify(found[i])) ? [name] : []));
+      if (names.length > 0) await this.#oneAtDocker(() => this.#findPortOf(names));
       await pause(BETWEEN_LOOKS);
     }
+  }
+
+  /** Does what an operator does when Docker has lost a port. */
+  async #findPortOf(names: readonly string[]): Promise<void> {
+    const { host, operator } = this.#site;
+    const isLost = async (name: string) => LOST_PORT.test(JSON.stringify(await this.#site.view(name)));
+    const lost = await Promise.all(names.map((name) => isLost(name).catch(() => false)));
+    if (!lost.includes(true)) return;
+    this.#watching?.endOfService();
+    await host.stopDocker();
+    await host.startDocker();
+    for (const name of names) await operator.ask('POST', `/v1/nodes/${name}/restart`).catch(() => {});
+    for (const name of names) while (await isLost(name).catch(() => true)) await pause(BETWEEN_LOOKS);
   }
 
   /** @returns undefined if the node is as it is wanted, otherwise what is known of it */
@@ -165,7 +190,7 @@ export class NodeChaos {
 class Watching {
   readonly #site: NodeSite;
   /** Whether Docker lives on, so that the node without a fixed port must be served all the while. */
-  readonly #isDockerAlive: boolean;
+  #isDockerAlive: boolean;
   readonly #watching: Promise<void>;
   #isOver = false;
 
@@ -174,6 +199,11 @@ class Watching {
     this.#isDockerAlive = isDockerAlive;
     this.#watching = this.#watch();
     this.#watching.catch(() => {});
+  }
+
+  /** From now on, nodes may be down, because Docker itself is restarted. */
+  endOfService(): void {
+    this.#isDockerAlive = false;
   }
 
   async end(): Promise<void> {
