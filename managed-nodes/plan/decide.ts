@@ -109,8 +109,7 @@ class Deciding {
     const waits = current && whyWaitsForCanary(world, node, decide);
     if (waits !== undefined) return this.#blocked(waits);
     // The old container can run even if a step of its replacement keeps failing.
-    if (current && failed && !isActive(current) && whyRefused(world, current) === undefined)
-      return this.#run(current, failed.why);
+    if (current && failed && this.#mayStart(current)) return this.#run(current, failed.why);
     const names = current ? [candidateName(node)] : [node, candidateName(node)];
     const [stranger] = names.flatMap((name) => world.actual.strangerNamed(name) ?? []);
     if (stranger) return this.#blocked(nameTaken(stranger.name));
@@ -120,6 +119,13 @@ class Deciding {
     if (digest === undefined || !world.pulled.has(`${image} ${digest}`))
       return { state: 'pending', cause, step: { do: 'pull', node, image } };
     return { state: 'pending', cause, step: { do: 'create', node, hash: wanted.hash, digest } };
+  }
+
+  /** Whether it is stopped and nothing prevents its start. Another node may have been given its port. */
+  #mayStart(container: NodeContainer): boolean {
+    const world = this.#world;
+    if (isActive(container) || whyRefused(world, container) !== undefined) return false;
+    return holdersOf(world, container).length === 0;
   }
 
   #untilWindow(current: NodeContainer, until: number): Decision {

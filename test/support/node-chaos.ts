@@ -20,6 +20,8 @@ const QUICK = { healthyAfter: 0.2 };
 /** Milliseconds between a step's begin and a death. */
 const PAUSES = [0, 5, 30, 150, 400];
 const BETWEEN_LOOKS = 20;
+/** How often the service is asked whether it has noticed that Docker was restarted. */
+const LOOKS = 250;
 /** Milliseconds within which nodes come to rest, on a busy machine too. */
 const PATIENCE = 60_000;
 /**
@@ -161,7 +163,9 @@ export class NodeChaos {
     await host.stopDocker();
     await host.startDocker();
     for (const name of names) await operator.ask('POST', `/v1/nodes/${name}/restart`).catch(() => {});
-    for (const name of names) while (await isLost(name).catch(() => true)) await pause(BETWEEN_LOOKS);
+    for (const name of names)
+      for (let looks = 0; looks < LOOKS && (await isLost(name).catch(() => true)); looks++)
+        await pause(BETWEEN_LOOKS);
   }
 
   /** @returns undefined if the node is as it is wanted, otherwise what is known of it */

@@ -95,3 +95,24 @@ test('the digest of an image is forgotten once no node wants the image', () => {
   assert.deepEqual([digests.size, pulled.size], [0, 0]);
   assert.equal(wanting(docker.world, docker.world.wanted).pulled.size, 1);
 });
+
+test('a node whose old container has lost its port to another node is replaced despite a failed start', () => {
+  const named = (name: string, hostPort: number): NodeSpec => ({
+    name,
+    image: 'app:1',
+    ports: [{ containerPort: 80, hostPort }],
+  });
+  const docker = modelOf([named('one', 18_101), named('two', 18_100)]);
+  docker.put(named('one', 18_101), 'healthy');
+  const { id } = docker.put(named('two', 18_101), 'healthy', { state: 'exited' });
+  const failed = {
+    step: 'start',
+    container: id,
+    why: 'port is already allocated',
+    times: 1,
+    next: 0,
+  } as const;
+  docker.memory = new Map([['two', { failed }]]);
+  docker.settle();
+  for (const node of ['one', 'two']) assert.equal(decide(docker.world, node)?.cause, 'as wanted', node);
+});
