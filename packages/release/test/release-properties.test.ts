@@ -5,7 +5,14 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { configOf } from '../src/config/read.ts';
 import type { Decide, Fault } from './support/connection.ts';
-import { assertTrue, type Ended, imagesOn, makeAlone, makeRelease } from './support/release-process.ts';
+import {
+  assertTrue,
+  type Ended,
+  imagesOn,
+  makeAlone,
+  makeRelease,
+  unlock,
+} from './support/release-process.ts';
 import { SimulatedAws } from './support/simulated-aws.ts';
 import { randomOf, VirtualTime } from './support/virtual-time.ts';
 
@@ -61,7 +68,7 @@ test('despite failures, crashes and concurrent releases, the stage runs one rele
     seed: fc.integer(),
     faults: fc.constantFrom(0, 0.005, 0.02, 0.06),
     kinds: fc.subarray([...FAULTS], { minLength: 1 }),
-    releases: fc.array(fc.constantFrom('good', 'bad', 'rollback'), { minLength: 1, maxLength: 3 }),
+    releases: fc.array(fc.constantFrom('good', 'bad', 'rollback', 'unlock'), { minLength: 1, maxLength: 3 }),
     pauses: fc.boolean(),
     isInterrupted: fc.boolean(),
     isBehind: fc.boolean(),
@@ -86,6 +93,7 @@ test('despite failures, crashes and concurrent releases, the stage runs one rele
             if (pauses && random() < 0.005) aws.time.pause(owner, 200_000);
             return random() < faults ? kinds[Math.floor(random() * kinds.length)] : undefined;
           };
+          if (kind === 'unlock') return void ends.push(await unlock(aws, owner, decide));
           const end = await makeRelease(aws, owner, {
             ...{ config, decide },
             ...(kind !== 'rollback' && { image: `image-${i}-${kind}` }),

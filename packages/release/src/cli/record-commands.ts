@@ -74,13 +74,22 @@ export const unlock: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
   const ledger = await ledgerOf(context);
   if (given.flag('dry-run')) return await lock(given, surroundings);
-  const broken = await ledger.breakLock();
+  const tell = teller(given, surroundings);
+  const broken = await ledger.breakLock({
+    isAtOnce: given.flag('now'),
+    onWait: ({ owner }) =>
+      tell({
+        event: 'step',
+        text: `waiting until ${owner} gives the lock up, or has shown no sign of life for a minute`,
+      }),
+    signal: surroundings.signal,
+  });
   const forgotten = given.flag('forget') ? await ledger.forget() : undefined;
-  const { inFlight } = await ledger.state();
+  const { inFlight, lock: next } = await ledger.state();
   const text = [
     broken ? `The lock of ${broken.owner} for ${broken.release} was removed.` : 'Nobody had the lock.',
     ...(forgotten === undefined ? [] : [`The changes of ${forgotten} stay and are not rolled back.`]),
-    ...(inFlight === undefined ? [] : [`The next release first rolls back ${inFlight}.`]),
+    ...(inFlight === undefined || next ? [] : [`The next release first rolls back ${inFlight}.`]),
   ].join(' ');
   printResult(given, surroundings, { broken, forgotten, inFlight }, text);
   return 0;

@@ -190,8 +190,9 @@ export const ROWS: readonly CommandRow[] = [
   },
   {
     name: 'unlock',
-    summary: 'remove the lock of a process that no longer runs',
+    summary: 'take the lock from a process that no longer runs, or that you want to stop',
     options: [
+      { flags: '--now', meaning: 'do not wait for its process, which certainly no longer runs' },
       { flags: '--forget', meaning: 'keep what its release changed instead of rolling it back' },
       DRY_RUN,
     ],

@@ -72,6 +72,12 @@ export class HeldLock {
         lock: this.#ledger.beat(one.lock as Lock),
       }));
       if (!state) throw superseded('this release');
+      // The caller gives the lock up when its running changes have ended.
+      if (state.lock?.isRevoked)
+        throw new ReleaseError(
+          'superseded',
+          'This release was stopped by "ecs-release unlock". The next release takes back what it has changed.',
+        );
       this.#beatSentAt = sentAt;
       return this.#left() > 0;
     } catch (error) {

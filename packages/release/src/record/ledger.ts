@@ -8,6 +8,7 @@
  * - A holder proves that it is alive by changing `beat`. A lock is stale when another process has watched it for a
  *   whole lease and saw no beat. No process relies on another machine's clock.
  * - A holder makes no change after its lease, which is counted from before its last beat was sent.
+ * - A lock that is revoked still has its holder. It is free when the holder has given it up, or when it is stale.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -16,10 +17,20 @@ import { wordsOf } from '../config/duration.ts';
 import { ReleaseError } from '../errors.ts';
 import { HeldLock } from './held-lock.ts';
 import type { ReleaseRecord } from './release-record.ts';
-import { LEASE, type Lock, type StageState, superseded, type Waiting, without } from './stage-state.ts';
+import {
+  type Lock,
+  markOf,
+  type StageState,
+  superseded,
+  Vigil,
+  type Waiting,
+  without,
+} from './stage-state.ts';
 import type { Store } from './store.ts';
 
 const ATTEMPTS = 50;
+/** Milliseconds between two looks at a lock that another process has. */
+const POLL = 2000;
 
 export class Ledger {
   readonly #store: Store;
@@ -79,17 +90,15 @@ export class Ledger {
     const token = randomUUID();
     const end = this.#clock.now() + patience;
     let ticket = 0;
-    let seen: { readonly mark: string; readonly since: number } | undefined;
+    const vigil = new Vigil(this.#clock);
     for (;;) {
       signal?.throwIfAborted();
       const before = await this.state();
-      const mark = before.lock && `${before.lock.token} ${before.lock.beat}`;
-      if (mark !== undefined && seen?.mark !== mark) seen = { mark, since: this.#clock.now() };
-      const isStale = mark !== undefined && seen !== undefined && this.#clock.now() - seen.since > LEASE;
+      const stale = before.lock && vigil.isStale(before.lock) ? markOf(before.lock) : undefined;
       const sentAt = this.#clock.now();
       const taken = await this.#update((state) => {
         const isOwn = state.lock?.token === token;
-        const isFree = !state.lock || isOwn || (isStale && `${state.lock.token} ${state.lock.beat}` === mark);
+        const isFree = !state.lock || isOwn || markOf(state.lock) === stale;
         const mine = ticket || (state.tickets ?? 0) + 1;
         if (!isFree || (!isOwn && cameLater(state, mine))) return undefined;
         const now = this.#date();
@@ -107,7 +116,7 @@ export class Ledger {
         );
       ticket = await this.#queue({ release, ticket }, before, patience > 0 && this.#clock.now() < end);
       if (before.lock) onWait(before.lock);
-      await this.#clock.sleep(Math.min(2000, LEASE / 10), signal);
+      await this.#clock.sleep(POLL, signal);
     }
   }
 
@@ -145,15 +154,29 @@ export class Ledger {
     return `taken ${since(takenAt)} ago, last sign of life ${since(beatAt)} ago`;
   }
 
-  /** Removes the lock from its holder. The holder's release stays in flight. */
-  async breakLock(): Promise<Lock | undefined> {
+  /**
+   * Takes the lock from its holder, whose release stays in flight. A living holder makes changes until it notices. So
+   * this function asks the holder to give the lock up, and takes it only if no sign of life comes for a whole lease.
+   * @returns the lock, or undefined if nobody had it
+   */
+  async breakLock({ isAtOnce, onWait, signal }: BreakRequest): Promise<Lock | undefined> {
     const { lock } = await this.state();
     if (!lock) return undefined;
-    await this.#update((state) => {
-      if (state.lock?.token !== lock.token) return undefined;
-      return without(state, 'lock');
-    });
-    return lock;
+    await this.withLock(lock.token, (one) => ({ ...one, lock: { ...lock, ...one.lock, isRevoked: true } }));
+    if (!isAtOnce) onWait(lock);
+    const vigil = new Vigil(this.#clock);
+    for (;;) {
+      const { lock: now } = await this.state();
+      if (now?.token !== lock.token) return lock;
+      if (isAtOnce || vigil.isStale(now)) {
+        const mark = markOf(now);
+        await this.#update((one) =>
+          one.lock && markOf(one.lock) === mark ? without(one, 'lock') : undefined,
+        );
+      } else {
+        await this.#clock.sleep(POLL, signal);
+      }
+    }
   }
 
   /** Forgets the release in flight, so that the next release starts from what runs. */
@@ -212,6 +235,14 @@ export class Ledger {
 
 function cameLater({ waiting, taken = 0 }: StageState, ticket: number): boolean {
   return Math.max(waiting?.ticket ?? 0, taken) > ticket;
+}
+
+export interface BreakRequest {
+  /** true: its process is surely gone. A process that is alive after all may still finish a change. */
+  readonly isAtOnce: boolean;
+  /** Called once, when the holder has been asked. */
+  readonly onWait: (lock: Lock) => void;
+  readonly signal?: AbortSignal;
 }
 
 export interface LockRequest {

@@ -3,6 +3,7 @@
  * always written as a whole.
  */
 
+import type { Clock } from '../clock.ts';
 import { ReleaseError } from '../errors.ts';
 
 export interface Lock {
@@ -12,6 +13,8 @@ export interface Lock {
   readonly takenAt: string;
   readonly beat: number;
   readonly beatAt: string;
+  /** Somebody wants to take the lock. Its holder starts no more changes, and gives it up. */
+  readonly isRevoked?: true;
 }
 
 export interface Waiting {
@@ -43,6 +46,27 @@ export function without(state: StageState, ...names: readonly (keyof StageState)
   return Object.fromEntries(
     Object.entries(state).filter(([name]) => !names.includes(name as keyof StageState)),
   );
+}
+
+/** Tells when a lock has shown no sign of life for a whole lease, by this process's own clock. */
+export class Vigil {
+  readonly #clock: Clock;
+  #seen: { readonly mark: string; readonly since: number } | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  isStale(lock: Lock): boolean {
+    const mark = markOf(lock);
+    if (this.#seen?.mark !== mark) this.#seen = { mark, since: this.#clock.now() };
+    return this.#clock.now() - this.#seen.since > LEASE;
+  }
+}
+
+/** A lock with another mark has another holder, or has shown a sign of life. */
+export function markOf({ token, beat }: Lock): string {
+  return `${token} ${beat}`;
 }
 
 export function superseded(release: string, by?: string): ReleaseError {

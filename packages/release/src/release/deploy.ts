@@ -60,7 +60,17 @@ export async function release(tools: Tools, request: Request): Promise<ReleaseRe
     onWait: request.onWait,
     signal: tools.signal,
   });
-  const work: LockedWork = { ...tools, held, touched: new Set() };
+  try {
+    return await underLock({ ...tools, held, touched: new Set() }, id, request);
+  } catch (error) {
+    // The lock may have been revoked. By now, no change is running.
+    if (isSuperseded(error)) await held.abandon().catch(() => {});
+    throw error;
+  }
+}
+
+async function underLock(work: LockedWork, id: string, request: Request): Promise<ReleaseRecord> {
+  const { held } = work;
   if (held.leftOver !== undefined) await settleLeftOver(work, held.leftOver, id, request);
   const prepared = await prepare(work, id, request).catch(async (error: unknown) => {
     // The stage was not changed.

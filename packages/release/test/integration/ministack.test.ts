@@ -124,7 +124,7 @@ test('a deploy that is killed is rolled back by the next one, which first waits 
   const refused = await tool('two', 'deploy', '--lock-timeout', '0');
   assert.equal(refused.code, 5, refused.stderr);
   assert.match(refused.stderr, /last sign of life .* ago/);
-  const unlocked = await tool('two', 'unlock');
+  const unlocked = await tool('two', 'unlock', '--now');
   assert.match(unlocked.stdout, /The next release first rolls back/);
   const next = await tool('two', 'deploy');
   assert.equal(next.code, 0, next.stderr);

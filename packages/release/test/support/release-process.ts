@@ -59,6 +59,21 @@ export async function makeRelease(aws: SimulatedAws, owner: string, process: Pro
   }
 }
 
+/** Takes the lock from its holder, dead or alive. */
+export async function unlock(
+  aws: SimulatedAws,
+  owner: string,
+  decide: Decide,
+  isAtOnce = false,
+): Promise<Ended> {
+  const ledger = new Ledger(connect(aws, owner, decide).store, aws.time.clockOf(owner), 'shop', 'live');
+  const broken = ledger.breakLock({ isAtOnce, onWait: () => {} });
+  return await broken.then(
+    () => 'nothing to do',
+    () => 'failed',
+  );
+}
+
 /** Makes a release while nothing else happens. */
 export async function makeAlone(aws: SimulatedAws, owner: string, process: Process): Promise<Ended> {
   const made = makeRelease(aws, owner, process);
