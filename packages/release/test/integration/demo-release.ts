@@ -17,8 +17,8 @@ stages:
     record: s3://releases/shop
     tags: ['staging-{commit}']
 images:
-  web: { repository: web, registry: '${REGISTRY}', context: web }
-  job: { repository: job, registry: '${REGISTRY}', context: job }
+  web: { repository: web, registry: '${REGISTRY}', context: ., dockerfile: web.Dockerfile }
+  job: { repository: job, registry: '${REGISTRY}', context: ., dockerfile: job.Dockerfile }
 services:
   portal: { service: portal, gate: true, containers: { app: { image: web } } }
 scheduled:
@@ -34,18 +34,21 @@ const cwd = await mkdtemp(join(tmpdir(), 'demo-release-'));
 const dockerfile = (script: string) =>
   `FROM ${REGISTRY}/web:base\nCMD ${JSON.stringify(['/bin/sh', '-c', script])}\n`;
 
-async function write(script: string): Promise<void> {
-  for (const name of ['web', 'job']) await writeFile(join(cwd, `${name}.Dockerfile`), dockerfile(script));
+async function write(web: string, job: string): Promise<void> {
+  for (const [name, script] of Object.entries({ web, job }))
+    await writeFile(join(cwd, `${name}.Dockerfile`), dockerfile(script));
 }
+
+/** As one types it in a shell. */
+const typed = (words: readonly string[]) =>
+  ['ecs-release', ...words].map((word) => (/^[\w=./-]+$/.test(word) ? word : `'${word}'`)).join(' ');
 
 /** Runs a command, and shows its output. */
 async function show(commit: string, words: readonly string[], expected = 0): Promise<void> {
-  process.stdout.write(`$ ecs-release ${words.join(' ')}\n`);
   const [command = '', ...rest] = words;
-  const { code, stdout, stderr } = await run([command, '--set', `commit=${commit}`, ...rest], {
-    cwd,
-    env: { ECS_RELEASE_STAGE: 'staging' },
-  });
+  const all = [command, '--stage', 'staging', '--set', `commit=${commit}`, ...rest];
+  process.stdout.write(`$ ${typed(all)}\n`);
+  const { code, stdout, stderr } = await run(all, { cwd });
   process.stdout.write(`${stderr}${stdout}exit code ${code}\n`);
   if (code !== expected) throw new Error(`"${words.join(' ')}" exited with ${code}, not ${expected}`);
 }
@@ -53,16 +56,17 @@ async function show(commit: string, words: readonly string[], expected = 0): Pro
 /** A shell on a terminal in a task of the service: types each line at the prompt. */
 async function showShell(lines: readonly string[]): Promise<void> {
   await using access = await ShellAccess.start();
-  const words = ['exec', '--service', 'portal'];
-  process.stdout.write(`$ ecs-release ${words.join(' ')}\n`);
-  const env = { ...process.env, ...access.environment, ECS_RELEASE_STAGE: 'staging' };
-  const child = spawn(process.env.TEST_NODE ?? process.execPath, [MAIN, ...words, '--set', 'commit=good'], {
+  const words = ['exec', '--stage', 'staging', '--set', 'commit=good', '--service', 'portal'];
+  process.stdout.write(`$ ${typed(words)}\n`);
+  const env = { ...process.env, ...access.environment };
+  const child = spawn(process.env.TEST_NODE ?? process.execPath, [MAIN, ...words], {
     ...{ cwd, env, cols: 100, rows: 30 },
   });
   const left = [...lines];
   let shown = '';
   child.onData((text) => {
-    process.stdout.write(text);
+    // Busybox asks the terminal where its cursor is. The terminal of whoever watches must not answer.
+    process.stdout.write(text.replaceAll('\x1b[6n', ''));
     shown += text;
     if (!/[#$] \S*$/.test(shown)) return;
     shown = '';
@@ -81,26 +85,29 @@ try {
   pushImage(`${REGISTRY}/web:base`, LASTING);
   await aws.makeService('shop', 'portal', await aws.register('portal', `${REGISTRY}/web:base`));
   await aws.makeRule('nightly-a', await aws.register('nightly-a', `${REGISTRY}/web:base`));
-  const source = CONFIG.replaceAll(
-    /context: (web|job)/g,
-    (_, name) => `context: ., dockerfile: ${name}.Dockerfile`,
-  );
-  await writeFile(join(cwd, 'ecs-release.yaml'), source);
+  await writeFile(join(cwd, 'ecs-release.yaml'), CONFIG);
+  say('Show the configuration, ecs-release.yaml');
+  process.stdout.write(CONFIG);
   say('Build two images, push them, and release them');
-  await write(`: good; ${LASTING}`);
+  await write(`echo listening; ${LASTING}`, 'echo the report is written');
   await show('good', ['build']);
   await show('good', ['push']);
   await show('good', ['plan']);
   await show('good', ['deploy']);
   process.stdout.write(docker('ps', '--format', '{{.Names}}  {{.Image}}  {{.Status}}'));
+  say(
+    'The scheduled task has a new revision; run it by hand, because ministack starts no scheduled tasks',
+  );
+  await show('good', ['schedules']);
+  await show('good', ['run', 'nightly-a']);
   say('A broken release is rolled back, and the tool says why');
-  await write('echo no database; exit 7');
+  await write('echo no database; exit 7', 'echo the report is written');
   await show('broken', ['build']);
   await show('broken', ['push']);
   await show('broken', ['deploy', '--skip-tasks'], 3);
   say('Run a task once; its exit code is the exit code of the command');
-  await show('good', ['run', 'migrate', '--', '/bin/sh', '-c', 'exit 4'], 4);
-  say('Open a shell in a task of the service');
+  await show('good', ['run', 'migrate', '--', '/bin/sh', '-c', 'echo a table is locked; exit 4'], 4);
+  say('Open a shell in a task of the service; its exit code is the exit code of the command');
   await showShell(['cat /proc/1/cmdline; echo', 'exit 5']);
   say('Show the state and the history of the stage');
   await show('good', ['status']);
