@@ -1,11 +1,14 @@
 /** Reads a stream chunk by chunk, with back-pressure, and detaches from it when the signal aborts. */
 
+import type { Readable } from 'node:stream';
+
 export async function* inputChunks(
   input: NodeJS.ReadableStream,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const queue: Buffer[] = [];
-  let isEnded = false;
+  // A stream that broke before it is read tells nobody any more.
+  let isEnded = (input as Partial<Readable>).destroyed === true;
   let failure: Error | undefined;
   let wake = Promise.withResolvers<void>();
   const onData = (chunk: Uint8Array | string) => {

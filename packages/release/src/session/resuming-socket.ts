@@ -112,6 +112,7 @@ export class ResumingSocket {
   async #connect({ streamUrl, tokenValue }: Ticket): Promise<void> {
     const url = new URL(streamUrl);
     const socket = await openSocket(url, this.#options.headers, this.#closing.signal);
+    if (this.#closing.signal.aborted) return socket.terminate();
     this.#socket = socket;
     const stopPings = keepAlive(socket, () => this.#isReading);
     socket.on('error', () => {});

@@ -74,6 +74,13 @@ async function forward(accept: (socket: Socket) => void, more: Partial<ForwardOp
   };
 }
 
+/** The next data, or why there is none. */
+async function heard({ failure }: World, socket: Socket): Promise<Buffer> {
+  const failed = failure.then((error) => Promise.reject(error as Error));
+  const [data] = await Promise.race([once(socket, 'data'), failed]);
+  return data;
+}
+
 /** Sends, and reads until `length` bytes have come. */
 async function talk(port: number, bytes: Buffer, length = bytes.length): Promise<Buffer> {
   const socket = connect(port, '127.0.0.1');
@@ -112,7 +119,7 @@ test('a forwarded connection that KMS encrypts sends nothing as plain text, and 
   const lines = ['the first words', 'the last words'];
   for (const line of lines) {
     socket.write(line);
-    assert.equal(String((await once(socket, 'data'))[0]), line);
+    assert.equal(String(await heard(world, socket)), line);
     there.cut();
   }
   socket.destroy();
@@ -142,6 +149,21 @@ test('when a connection ends, the container sees the end, and the session is ter
   assert.deepEqual(world.there.agents[0]?.inputs.at(-1), { type: 10, payload: Buffer.from([0, 0, 0, 2]) });
 });
 
+test('a connection that breaks before its session is open ends that session', async () => {
+  await using world = await forward((socket) => socket.pipe(socket));
+  const isOpen = Promise.withResolvers<void>();
+  const { there } = world;
+  there.observe = () => isOpen.resolve();
+  const choose = there.agent;
+  there.agent = (call) => {
+    socket.resetAndDestroy();
+    return choose(call);
+  };
+  const socket = connect(world.localPort, '127.0.0.1').on('error', () => {});
+  await isOpen.promise;
+  while (there.agents[0]?.inputs.at(-1)?.type !== 10) await new Promise(setImmediate);
+});
+
 test('a connection that the agent cannot make is reported, and the next one works', async () => {
   let isRefused = true;
   await using world = await forward((socket) => socket.pipe(socket));
@@ -167,9 +189,9 @@ test('an abort ends open connections and terminates their sessions at the servic
 
 test('the error for a local port in use names the port', async () => {
   const { server, port } = await listen(() => {});
+  await using _ = server;
   await using there = await SessionService.start();
   const signal = new AbortController().signal;
   const taken = forwardPort({ ssm: there.ssm, target, port: 80, localPort: port, signal });
   await assert.rejects(taken, { problem: 'setup', message: /EADDRINUSE.*choose another port/ });
-  server.close();
 });

@@ -1,7 +1,9 @@
 /** The socket of a session against services that accept and hang up, or do not accept. */
 
 import assert from 'node:assert/strict';
+import { channel } from 'node:diagnostics_channel';
 import { once } from 'node:events';
+import type { ClientRequest } from 'node:http';
 import { test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import { ResumingSocket, type SocketOptions } from '../../src/session/resuming-socket.ts';
@@ -57,4 +59,27 @@ test('a service that cannot be reached is reported after six attempts', async ()
   const { error, pauses } = await failure('ws://127.0.0.1:9/');
   assert.match(error.message, /cannot be reached: .*ECONNREFUSED.*ssmmessages on port 443/);
   assert.equal(pauses.length, 5);
+});
+
+test('a socket that opens in the moment in which the session is closed is closed too', async () => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const ticket = { sessionId: 's', streamUrl: `ws://127.0.0.1:${port}/`, tokenValue: 't' };
+  const nothing = () => {};
+  const socket = new ResumingSocket({
+    ...{ ticket, clientVersion: '1', timers: countedPauses().timers, failed: nothing },
+    ...{ connected: nothing, disconnected: nothing, received: nothing },
+  });
+  const closeWhenOpen = (message: unknown) => {
+    const { request } = message as { readonly request: ClientRequest };
+    request.once('upgrade', () => queueMicrotask(() => socket.close()));
+  };
+  const created = channel('http.client.request.created');
+  created.subscribe(closeWhenOpen);
+  const [[there]] = await Promise.all([once(server, 'connection'), socket.open()]);
+  created.unsubscribe(closeWhenOpen);
+  await socket.closed();
+  if (there.readyState !== there.CLOSED) await once(there, 'close');
+  server.close();
 });
