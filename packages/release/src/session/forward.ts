@@ -98,17 +98,21 @@ async function forwardConnection(options: ForwardOptions, socket: Socket): Promi
   });
   const ticket = ticketFrom(await ssm.send(request, { abortSignal: signal }));
   try {
+    // The first payloads may arrive before the channel does.
+    let opened: DataChannel | undefined;
     await using channel = await DataChannel.open({
       ticket,
       clientVersion: PLAIN_VERSION,
       onPayload: (type, payload) => {
-        if (type === PAYLOAD.output && !socket.write(payload)) channel.read(false);
+        if (type === PAYLOAD.output && !socket.write(payload)) opened?.read(false);
       },
       resume: (ending) => resumeSession(ssm, ticket, ending),
       ...(headers && { headers }),
       ...(options.kms && { dataKey: dataKeys(options.kms, ticket, target) }),
       signal,
     });
+    opened = channel;
+    if (socket.writableNeedDrain) channel.read(false);
     socket.on('drain', () => channel.read(true));
     await carry(channel, socket, signal);
     if (isAtLeast(channel.introduction.agentVersion, KNOWS_TERMINATE)) await channel.terminate();

@@ -7,7 +7,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { test } from 'node:test';
 import type { Target } from '../../src/session/choose-target.ts';
 import { type ForwardOptions, forwardPort } from '../../src/session/forward.ts';
-import { portProgram } from '../support/session-agent.ts';
+import { portProgram, type SessionAgent } from '../support/session-agent.ts';
 import { SessionService } from '../support/session-service.ts';
 
 const target: Target = {
@@ -157,11 +157,17 @@ test('a connection that breaks before its session is open ends that session', as
   const choose = there.agent;
   there.agent = (call) => {
     socket.resetAndDestroy();
-    return choose(call);
+    // A server that speaks first, at once.
+    const start = (agent: SessionAgent) => {
+      agent.output(1, Buffer.from('220 ready'));
+      return { input: () => {}, stop: () => {} };
+    };
+    return { ...choose(call), start };
   };
   const socket = connect(world.localPort, '127.0.0.1').on('error', () => {});
   await isOpen.promise;
   while (there.agents[0]?.inputs.at(-1)?.type !== 10) await new Promise(setImmediate);
+  assert.deepEqual(world.failures, []);
 });
 
 test('a connection that the agent cannot make is reported, and the next one works', async () => {
