@@ -146,7 +146,7 @@ export const push: Run = async (given, surroundings) => {
 
 /** Returns a function that runs docker. With `--dry-run`, the function only prints the command. */
 function planned(given: Given, { env, signal, stderr }: Surroundings): Docker {
-  if (!given.flag('dry-run')) return dockerFor(env, signal);
+  if (!given.flag('dry-run')) return dockerFor(env, signal, stderr);
   return async (words) => void stderr.write(`docker ${words.join(' ')}\n`);
 }
 

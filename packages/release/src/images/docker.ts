@@ -9,34 +9,54 @@ import { ReleaseError } from '../errors.ts';
 
 export type Docker = (words: readonly string[], input?: string) => Promise<void>;
 
+/** Docker repeats only some of the transfers that a pull or a push is made of. */
+const REPEATED: ReadonlySet<string | undefined> = new Set(['pull', 'push']);
+
 /**
- * Docker's output goes to stderr as it appears.
- * @throws ReleaseError failed when docker fails or cannot be started
+ * Docker's output goes to stderr as it appears. A pull or a push that fails is made once more.
+ * @throws ReleaseError failed when docker fails or cannot be started; the signal's reason
  */
-export function dockerFor(env: Readonly<Record<string, string | undefined>>, signal: AbortSignal): Docker {
+export function dockerFor(
+  env: Readonly<Record<string, string | undefined>>,
+  signal: AbortSignal,
+  stderr: Pick<NodeJS.WritableStream, 'write'>,
+): Docker {
   return async (words, input) => {
-    const child = spawn('docker', words, {
-      env: needsBuildKit(words) ? { ...env, DOCKER_BUILDKIT: '1' } : { ...env },
-      stdio: ['pipe', 2, 2],
-      signal,
-    });
-    const ended = once(child, 'close').catch((error: unknown) => {
-      throw new ReleaseError(
-        'failed',
-        'The docker command could not be started. Install the docker command line.',
-        {
-          cause: error,
-        },
-      );
-    });
-    child.stdin?.on('error', () => {}).end(input ?? '');
-    const [code] = await ended;
+    const [command] = words;
+    let code = await codeOf(words, env, signal, input);
+    if (code !== 0 && REPEATED.has(command)) {
+      stderr.write(`"docker ${command}" exited with code ${String(code)}; trying once more\n`);
+      code = await codeOf(words, env, signal, input);
+    }
     if (code === 0) return;
     throw new ReleaseError(
       'failed',
-      `"docker ${words[0]}" exited with code ${String(code)}; its output above says why. "ecs-release doctor" explains common causes.`,
+      `"docker ${command}" exited with code ${String(code)}; its output above says why. "ecs-release doctor" explains common causes.`,
     );
   };
+}
+
+/** @returns null when a signal ended docker */
+async function codeOf(
+  words: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  signal: AbortSignal,
+  input = '',
+): Promise<number | null> {
+  const child = spawn('docker', words, {
+    env: needsBuildKit(words) ? { ...env, DOCKER_BUILDKIT: '1' } : { ...env },
+    stdio: ['pipe', 2, 2],
+    signal,
+  });
+  const ended = once(child, 'close').catch((error: unknown) => {
+    if (signal.aborted) throw signal.reason;
+    throw new ReleaseError('failed', 'The docker command could not be started. Install the docker command line.', {
+      cause: error,
+    });
+  });
+  child.stdin?.on('error', () => {}).end(input);
+  const [code] = await ended;
+  return code;
 }
 
 /** Only BuildKit keeps secrets out of layers. */

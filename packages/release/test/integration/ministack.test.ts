@@ -9,7 +9,6 @@ import { DisableRuleCommand, ListTargetsByRuleCommand } from '@aws-sdk/client-ev
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { listTasks, readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
 import { ACCOUNT, AwsHost, docker, LASTING, pushImage, REGISTRY } from '../support/aws-host.ts';
-import { digestThere, SECOND_REGISTRY, startSecondRegistry } from '../support/second-registry.ts';
 import { type Ran, run, start } from '../support/tool.ts';
 
 const CONFIG = `
@@ -243,22 +242,6 @@ test('images are built, pushed with all tags, listed, tagged and untagged', asyn
   const { before: from, digest } = JSON.parse(seen.stdout);
   assert.notEqual(from, digest);
   assert.match((await change('manifest', 'web', digest)).stdout, /"schemaVersion": ?2/);
-});
-
-test('an image of another registry is copied into ECR, and the plan names its original digest', async () => {
-  await using _registry = await startSecondRegistry();
-  const there = `${SECOND_REGISTRY}/upstream/web:1`;
-  pushImage(there, `: mirrored; ${LASTING}`);
-  docker('rmi', there);
-  const path = join(cwd, 'mirror.yaml');
-  const image = `web: { repository: web, registry: '${REGISTRY}', mirror: '${there}', tag: mirrored }`;
-  await writeFile(path, CONFIG.replace(/web: \{.*/, image));
-  for (const command of ['build', 'push']) {
-    const { code, stderr } = await tool('two', command, '--config', path);
-    assert.equal(code, 0, stderr);
-  }
-  const { stdout } = await tool('two', 'plan', '--config', path);
-  assert.ok(stdout.includes(`${REGISTRY}/web@${await digestThere('upstream/web', '1')}`), stdout);
 });
 
 test('verify checks everything that a release depends on by name, and finds a placeholder in a secret', async () => {

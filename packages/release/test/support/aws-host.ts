@@ -5,8 +5,9 @@
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdtempSync, openSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -132,12 +133,13 @@ export function docker(...words: readonly string[]): string {
   return execFileSync('docker', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** Pushes an image that has a shell and runs this script. */
-export function pushImage(reference: string, script: string): void {
+/** Pushes an image that has a shell, runs this script, and has a layer of its own with so many random bytes. */
+export function pushImage(reference: string, script: string, bytes = 0): void {
   const directory = mkdtempSync(join(tmpdir(), 'image-'));
   try {
     copyFileSync('/bin/busybox', join(directory, 'busybox'));
     for (const name of ['sh', 'sleep', 'echo', 'cat', 'env']) symlinkSync('busybox', join(directory, name));
+    if (bytes > 0) writeFileSync(join(directory, 'random'), randomBytes(bytes));
     const archive = join(directory, 'image.tar');
     execFileSync('tar', [
       '--create',
