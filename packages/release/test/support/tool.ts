@@ -15,6 +15,8 @@ export interface Ran {
 
 export interface Running {
   readonly ended: Promise<Ran>;
+  /** What it has printed until now. */
+  readonly stdout: string;
   kill(signal: NodeJS.Signals): void;
   /** Resolves when stderr has said so. */
   says(what: RegExp): Promise<void>;
@@ -43,6 +45,9 @@ export function start(
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
   return {
     ended,
+    get stdout() {
+      return stdout;
+    },
     kill: (signal) => void child.kill(signal),
     says: (what) => heard(child.stderr, () => stderr, what),
     prints: (what) => heard(child.stdout, () => stdout, what),

@@ -1,0 +1,200 @@
+/** Commands that look at a stage, or reach into its tasks, as a person runs them; without containers. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+import { ECSClient, UpdateServiceCommand } from '@aws-sdk/client-ecs';
+import { ACCOUNT, AwsHost, ENVIRONMENT, REGISTRY } from '../support/aws-host.ts';
+import { FaultProxy } from '../support/fault-proxy.ts';
+import { Rollouts } from '../support/rollouts.ts';
+import { portProgram, terminalProgram } from '../support/session-agent.ts';
+import { SessionService } from '../support/session-service.ts';
+import { run, start } from '../support/tool.ts';
+
+const CONFIG = `
+application: shop
+stages: { live: { account: '${ACCOUNT}', region: us-east-1, cluster: shop, record: s3://releases/shop, tags: ['{commit}'] } }
+images: { web: { repository: web, registry: '${REGISTRY}' } }
+services: { portal: { service: portal, containers: { app: { image: web, environment: { COLOUR: blue } } } } }
+tasks: { before: [{ name: migrate, family: portal, command: [migrate] }] }
+release: { poll: 100ms }
+`;
+
+type Json = Readonly<Record<string, unknown>>;
+
+let aws: AwsHost;
+let proxy: FaultProxy;
+let cwd: string;
+let digest: string;
+
+const stage = ['--stage', 'live', '--set', 'commit=one'];
+const tool = async (env: Record<string, string>, ...words: readonly string[]) =>
+  await run([...words.slice(0, 1), ...stage, ...words.slice(1)], {
+    cwd,
+    env: { AWS_ENDPOINT_URL: proxy.url, ...env },
+  });
+
+before(async () => {
+  aws = await AwsHost.start(false);
+  proxy = await FaultProxy.start(ENVIRONMENT.AWS_ENDPOINT_URL ?? '');
+  cwd = await mkdtemp(join(tmpdir(), 'release-commands-'));
+  await writeFile(join(cwd, 'ecs-release.yaml'), CONFIG);
+  await aws.makeCluster('shop');
+  await aws.makeRepository('web');
+  digest = await aws.putImage('web', 'one');
+  await aws.makeService('shop', 'portal', await aws.register('portal', `${REGISTRY}/web:old`));
+});
+beforeEach(() => {
+  proxy.reshape = (_, answer) => answer;
+  proxy.instead = async () => undefined;
+});
+after(async () => {
+  await proxy[Symbol.asyncDispose]();
+  await aws[Symbol.asyncDispose]();
+});
+
+/** Begins a rollout in the way of anybody who is not this tool. */
+async function rollOut(rollouts: Rollouts): Promise<void> {
+  proxy.reshape = (action, answer) => rollouts.reshape(action, answer);
+  assert.equal((await tool({}, 'status')).code, 0);
+  const ecs = new ECSClient({ endpoint: proxy.url });
+  const taskDefinition = await aws.register('portal', `${REGISTRY}/web:newer`);
+  await ecs.send(new UpdateServiceCommand({ cluster: 'shop', service: 'portal', taskDefinition }));
+  ecs.destroy();
+}
+
+test('wait ends when the tasks of a rollout have come to stay, and the old ones are gone', async () => {
+  const rollouts = new Rollouts();
+  await rollOut(rollouts);
+  const { code, stdout, stderr } = await tool({}, 'wait');
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, 'All services are stable.\n');
+  rollouts.note('the end');
+  assert.deepEqual(rollouts.notes.get('the end')?.gone, ['portal']);
+});
+
+test('wait that takes longer than its timeout fails, and names what is not stable', async () => {
+  await rollOut(new Rollouts(3_600_000));
+  const { code, stderr } = await tool({}, 'wait', '--timeout', '1s');
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /portal did not get stable in the time .* for "wait" --timeout/);
+});
+
+test('render prints what a release would use, and describe what is in ECS', async () => {
+  const shown = async (...words: readonly string[]) => {
+    const { code, stdout, stderr } = await tool({}, ...words);
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout);
+  };
+  const [rendered, described] = [await shown('render', 'portal'), await shown('describe', 'portal')];
+  const [app] = rendered.containerDefinitions;
+  assert.equal(app.image, `${REGISTRY}/web@${digest}`);
+  assert.deepEqual(app.environment, [{ name: 'COLOUR', value: 'blue' }]);
+  assert.equal(rendered.revision, undefined);
+  assert.match(described.containerDefinitions[0].image, /web:newer$/);
+  assert.deepEqual(described.tags, [{ key: 'team', value: 'shop' }]);
+  assert.ok(described.revision > 1);
+  const unknown = await tool({}, 'render', 'nothing');
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /There are: portal, migrate/);
+});
+
+test('doctor tells what is wrong with a stage, with causes, and exits with 1', async () => {
+  const message =
+    '(service portal) was unable to place a task because no container instance met all of its requirements.';
+  proxy.reshape = (action, answer) => {
+    if (action === 'DescribeServices')
+      return {
+        ...answer,
+        services: changed(answer.services, { events: [{ id: '1', createdAt: 1, message }] }),
+      };
+    if (action === 'DescribeRepositories')
+      return { ...answer, repositories: changed(answer.repositories, { imageTagMutability: 'IMMUTABLE' }) };
+    return answer;
+  };
+  proxy.instead = async (action, { desiredStatus }) => {
+    if (action === 'ListTasks' && desiredStatus === 'STOPPED')
+      return { taskArns: ['arn:aws:ecs:r:1:task/shop/1'] };
+    if (action === 'DescribeTasks') return { tasks: [STOPPED] };
+    return undefined;
+  };
+  const path = join(cwd, 'moving.yaml');
+  await writeFile(path, CONFIG.replace("tags: ['{commit}']", 'tags: [stable]'));
+  const { code, stdout, stderr } = await tool({}, 'doctor', '--config', path);
+  assert.equal(code, 1, stderr);
+  for (const found of [
+    /✗ portal: a task stopped: .*app exited with code 137.*\n {4}- .*raise "memory"/,
+    /✗ portal: \(service portal\) was unable to place a task because no container instance met/,
+    /✗ repository web: its tags are immutable, so a second push of stable is refused/,
+    /✗ image web: .*stable/,
+  ])
+    assert.match(stdout, found);
+  assert.doesNotMatch(stdout, /✓/);
+});
+
+const STOPPED = {
+  ...{ taskArn: 'arn:aws:ecs:r:1:task/shop/1', lastStatus: 'STOPPED', startedBy: 'ecs-svc/1', createdAt: 1 },
+  ...{ stopCode: 'EssentialContainerExited', stoppedReason: 'Essential container in task exited' },
+  containers: [
+    { name: 'app', exitCode: 137, reason: 'OutOfMemoryError: Container killed due to memory usage' },
+  ],
+};
+
+const changed = (all: unknown, by: Json) => (all as readonly Json[]).map((one) => ({ ...one, ...by }));
+
+/** Tasks that ECS Exec reaches: a program of this machine instead of one in a container. */
+async function reachable(): Promise<SessionService> {
+  const sessions = await SessionService.start();
+  const containers = [
+    {
+      name: 'app',
+      runtimeId: '1-2',
+      managedAgents: [{ name: 'ExecuteCommandAgent', lastStatus: 'RUNNING' }],
+    },
+  ];
+  proxy.reshape = (action, answer) =>
+    action === 'DescribeTasks'
+      ? { ...answer, tasks: changed(answer.tasks, { enableExecuteCommand: true, containers }) }
+      : answer;
+  proxy.instead = async (action, request) =>
+    action === 'ExecuteCommand' ? { ...sessions.answer(action, request) } : undefined;
+  return sessions;
+}
+
+test('exec runs a command in a task of the service, and exits with its code', async () => {
+  await using sessions = await reachable();
+  sessions.agent = ({ command }) => ({
+    sessionType: 'InteractiveCommands',
+    start: terminalProgram(String(command)),
+  });
+  const env = { AWS_ENDPOINT_URL_SSM: sessions.url };
+  const { code, stdout, stderr } = await tool(env, 'exec', '--service', 'portal', '--', 'echo hello; exit 3');
+  assert.equal(code, 3, stderr);
+  assert.equal(stdout, 'hello\n');
+});
+
+test('forward leads a local port into a task of the service, until Ctrl-C', async () => {
+  await using sessions = await reachable();
+  const echo = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
+  await once(echo, 'listening');
+  const { port } = echo.address() as { port: number };
+  sessions.agent = () => ({ sessionType: 'Port', start: portProgram(port) });
+  const env = { AWS_ENDPOINT_URL: proxy.url, AWS_ENDPOINT_URL_SSM: sessions.url };
+  const forwarding = start(['forward', String(port), ...stage, '--service', 'portal', '--json'], {
+    cwd,
+    env,
+  });
+  await forwarding.prints(/\n}\n/);
+  const told = JSON.parse(forwarding.stdout);
+  const socket = connect(told.local.port, told.local.host);
+  socket.write('hello');
+  assert.equal(String((await once(socket, 'data'))[0]), 'hello');
+  forwarding.kill('SIGINT');
+  await once(socket, 'close');
+  assert.equal((await forwarding.ended).code, 0);
+  echo.close();
+});
