@@ -100,7 +100,7 @@ test('the platforms of an image are read from its manifest, or from each one in 
     ['good', 'bad', 'unknown'],
   );
   assert.match(checks[0]?.what ?? '', /\(linux\/arm64, linux\/amd64\)/);
-  assert.match(checks[1]?.why ?? '', /built for linux\/arm64, and its tasks run on linux\/amd64/);
+  assert.match(checks[1]?.why ?? '', /built for linux\/arm64, but its tasks run on linux\/amd64/);
   assert.match(checks[2]?.why ?? '', /answers 404 for gone\/manifests\/1/);
 });
 

@@ -16,9 +16,11 @@ import {
 } from '../aws/copies.ts';
 import { resolveImages } from '../aws/images.ts';
 import { readTaskDefinition } from '../aws/task-reads.ts';
+import { systemClock } from '../clock.ts';
 import type { ReleaseConfig } from '../config/read.ts';
 import type { ServiceConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
+import type { Ledger } from '../record/ledger.ts';
 import { makeReleaseId } from '../release/deploy.ts';
 import type { Observed } from '../release/observe.ts';
 import { type Plan, planRelease } from '../release/plan.ts';
@@ -150,12 +152,23 @@ async function down(given: Given, surroundings: Surroundings): Promise<number> {
         await held.beat();
         await removeCopy(ecs, cluster, one);
       }
-    } finally {
-      await held.release();
+    } catch (error) {
+      await (held.leftOver === undefined ? held.release() : held.abandon());
+      throw error;
     }
+    await closeRecord(ledger, held.leftOver);
+    await held.clear();
   }
   printResult(given, surroundings, gone, `${given.flag('dry-run') ? 'would remove' : 'removed'}: ${text}`);
   return 0;
+}
+
+/** A release that did not end has nothing left that the next one could take back. */
+async function closeRecord(ledger: Ledger, leftOver: string | undefined): Promise<void> {
+  const record = leftOver === undefined ? undefined : await ledger.record(leftOver);
+  if (!record || record.outcome === 'deployed' || record.outcome === 'rolled back') return;
+  const endedAt = new Date(systemClock.now()).toISOString();
+  await ledger.keep({ ...record, outcome: 'rolled back', reason: 'the environment was removed', endedAt });
 }
 
 async function list(given: Given, surroundings: Surroundings): Promise<number> {

@@ -50,9 +50,13 @@ async function codeOf(
   });
   const ended = once(child, 'close').catch((error: unknown) => {
     if (signal.aborted) throw signal.reason;
-    throw new ReleaseError('failed', 'The docker command could not be started. Install the docker command line.', {
-      cause: error,
-    });
+    throw new ReleaseError(
+      'failed',
+      'The docker command could not be started. Install the docker command line.',
+      {
+        cause: error,
+      },
+    );
   });
   child.stdin?.on('error', () => {}).end(input);
   const [code] = await ended;

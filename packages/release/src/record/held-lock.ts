@@ -115,6 +115,11 @@ export class HeldLock {
     }));
   }
 
+  /** Gives the lock back. The stage runs no release any more. */
+  async clear(): Promise<void> {
+    await this.#ledger.withLock(this.#token, (state) => without(state, 'lock', 'inFlight', 'current'));
+  }
+
   /** Gives the lock back but leaves the release in flight, so that the next release takes it back first. */
   async abandon(): Promise<void> {
     await this.#ledger.withLock(this.#token, (state) => without(state, 'lock'));

@@ -95,9 +95,7 @@ try {
   await show('good', ['plan']);
   await show('good', ['deploy']);
   process.stdout.write(docker('ps', '--format', '{{.Names}}  {{.Image}}  {{.Status}}'));
-  say(
-    'The scheduled task has a new revision; run it by hand, because ministack starts no scheduled tasks',
-  );
+  say('The scheduled task has a new revision; run it by hand, because ministack starts no scheduled tasks');
   await show('good', ['schedules']);
   await show('good', ['run', 'nightly-a']);
   say('A broken release is rolled back, and the tool says why');

@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
+import { systemClock } from '../../src/clock.ts';
+import { DirectoryStore } from '../../src/record/directory-store.ts';
+import { Ledger } from '../../src/record/ledger.ts';
 import { ACCOUNT, AwsHost, REGISTRY } from '../support/aws-host.ts';
 import { JsonAws } from '../support/json-aws.ts';
 import { run } from '../support/tool.ts';
@@ -73,6 +76,17 @@ test('init writes a configuration of the cluster that matches what runs', async 
   assert.ok(code === 0 || code === 6, stderr);
 });
 
+/** Leaves a release behind as a process does that dies in the middle. */
+async function leaveUnfinished(id: string): Promise<void> {
+  const ledger = new Ledger(new DirectoryStore(join(cwd, 'record')), systemClock, 'shop', 'pr');
+  const held = await ledger.lock({ release: id, owner: 'somebody', patience: 0, onWait: () => {} });
+  const [last] = await ledger.history(1);
+  assert.ok(last);
+  const { endedAt: _, ...open } = last;
+  await ledger.keep({ ...open, id, outcome: 'running', isSettled: false });
+  await held.abandon();
+}
+
 test('an environment is made from another stage, deployed with its own images, and removed', async () => {
   const how = ['--stage', 'pr', '--set', 'pr=12', '--set', 'commit=four'];
   const early = await run(['deploy', ...how], { cwd });
@@ -90,9 +104,20 @@ test('an environment is made from another stage, deployed with its own images, a
   assert.deepEqual(app?.environment, [{ name: 'STAGE', value: 'pr' }]);
   const listed = await run(['environment', 'list', ...how], { cwd });
   assert.match(listed.stdout, /portal-pr-12 +staging +1\/1/);
+  await leaveUnfinished('0-unfinished');
   const down = await run(['environment', 'down', ...how], { cwd });
   assert.equal(down.code, 0, down.stderr);
   assert.match((await run(['environment', 'list', ...how], { cwd })).stdout, /MADE\n$/);
   const [original] = await readServices(ecs, 'shop', ['portal']);
   assert.deepEqual([original?.status, original?.taskDefinition.replace(/^.*\//, '')], ['ACTIVE', 'portal:1']);
+  const status = JSON.parse((await run(['status', ...how, '--json'], { cwd })).stdout);
+  assert.deepEqual([status.current, status.inFlight, status.lock], [undefined, undefined, undefined]);
+  const records = JSON.parse((await run(['history', ...how, '--json'], { cwd })).stdout);
+  assert.deepEqual(
+    records.map((one: { outcome: string; reason?: string }) => [one.outcome, one.reason]),
+    [
+      ['deployed', undefined],
+      ['rolled back', 'the environment was removed'],
+    ],
+  );
 });
