@@ -198,3 +198,22 @@ test('forward leads a local port into a task of the service, until Ctrl-C', asyn
   assert.equal((await forwarding.ended).code, 0);
   echo.close();
 });
+
+test('a deploy that runs is stopped by unlock, which returns when it has stopped, and is then taken back', async () => {
+  const rollouts = new Rollouts(3_600_000);
+  proxy.reshape = (action, answer) => rollouts.reshape(action, answer);
+  const env = { AWS_ENDPOINT_URL: proxy.url };
+  const deploying = start(['deploy', ...stage, '--skip-tasks'], { cwd, env });
+  await deploying.says(/portal: roll out/);
+  const unlocked = await tool({}, 'unlock');
+  assert.equal(unlocked.code, 0, unlocked.stderr);
+  assert.match(unlocked.stderr, /waiting until .* gives the lock up/);
+  assert.match(unlocked.stdout, /The lock of .* is gone\. The next release first takes .* back\./);
+  const { code, stderr } = await deploying.ended;
+  assert.equal(code, 5, stderr);
+  assert.match(stderr, /stopped by "ecs-release unlock"/);
+  proxy.reshape = (_, answer) => answer;
+  const next = await tool({}, 'deploy', '--skip-tasks');
+  assert.equal(next.code, 0, next.stderr);
+  assert.match(next.stderr, /did not end; taking it back first/);
+});
