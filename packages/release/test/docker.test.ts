@@ -24,7 +24,7 @@ async function script(failures: number) {
   };
 }
 
-test('a push or a pull that fails is made once more, and nothing else is', async () => {
+test('a push or a pull that fails is repeated once, and nothing else is', async () => {
   for (const command of ['push', 'pull']) {
     await using once = await script(1);
     await once.docker([command, 'web:one']);
@@ -39,7 +39,7 @@ test('a push or a pull that fails is made once more, and nothing else is', async
   assert.equal((await build.calls()).length, 1);
 });
 
-test('an abort of docker is told as an abort', async () => {
+test('an abort during docker rejects with the reason of the abort', async () => {
   await using world = await script(0);
   const reason = new Error('interrupted');
   world.stop.abort(reason);

@@ -32,7 +32,7 @@ function makeAws(): SimulatedAws {
 const stateOf = (aws: SimulatedAws) => JSON.parse(aws.objects.get('shop/live/stage.json')?.text ?? '{}');
 const NEVER: Decide = () => undefined;
 
-test('a living release that is unlocked stops before anybody else gets the lock, and is taken back', async () => {
+test('a running release that is unlocked stops before anybody else gets the lock, and is rolled back', async () => {
   const aws = makeAws();
   let unlocked: Promise<string> | undefined;
   const decide: Decide = (name) => {
@@ -48,7 +48,7 @@ test('a living release that is unlocked stops before anybody else gets the lock,
   assert.deepEqual([...imagesOn(aws)], ['two']);
 });
 
-test('the lock of a dead process is taken after a whole lease, or at once where that is asked for', async () => {
+test('unlock takes the lock of a dead process after a whole lease, or at once with --now', async () => {
   for (const isAtOnce of [false, true]) {
     const aws = makeAws();
     const decide: Decide = (name) => (name === 'UpdateService' ? 'die after' : undefined);

@@ -39,7 +39,7 @@ async function world() {
   };
 }
 
-test('a repository that is missing is found, and immutable tags that a moving tag meets', async () => {
+test('a missing repository is bad, and so are immutable tags with a moving tag', async () => {
   await using there = await world();
   there.aws.actions = {
     DescribeRepositories: ({ repositoryNames }) => {
@@ -104,7 +104,7 @@ test('the platforms of an image are read from its manifest, or from each one in 
   assert.match(checks[2]?.why ?? '', /answers 404 for gone\/manifests\/1/);
 });
 
-test('a rule and a schedule that are disabled start nothing, and that is found', async () => {
+test('a disabled rule and a disabled schedule are warnings', async () => {
   await using there = await world();
   there.aws.actions = { DescribeRule: ({ Name }) => ({ State: Name === 'off' ? 'DISABLED' : 'ENABLED' }) };
   const target = { Arn: 'arn:aws:ecs:r:1:cluster/shop', RoleArn: 'arn:aws:iam::1:role/x', EcsParameters: {} };

@@ -76,7 +76,7 @@ export class HeldLock {
       if (state.lock?.isRevoked)
         throw new ReleaseError(
           'superseded',
-          'This release was stopped by "ecs-release unlock". The next release takes back what it has changed.',
+          'This release was stopped by "ecs-release unlock". The next release rolls back what it has changed.',
         );
       this.#beatSentAt = sentAt;
       return this.#left() > 0;

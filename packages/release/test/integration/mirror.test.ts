@@ -22,7 +22,7 @@ services:
 release: { timeout: 2m, poll: 500ms }
 `;
 
-test('an image of another registry is copied through resets, and runs by the digest that it had there', async () => {
+test('an image of another registry is copied into ECR despite resets, and runs by its original digest', async () => {
   await using aws = await AwsHost.start();
   await using _ = await startSecondRegistry();
   await using there = await CuttingProxy.start(SECOND_REGISTRY, 1);

@@ -57,7 +57,7 @@ after(async () => {
   await aws[Symbol.asyncDispose]();
 });
 
-/** Begins a rollout in the way of anybody who is not this tool. */
+/** Begins a rollout that this tool has not started. */
 async function rollOut(rollouts: Rollouts): Promise<void> {
   proxy.reshape = (action, answer) => rollouts.reshape(action, answer);
   assert.equal((await tool({}, 'status')).code, 0);
@@ -67,7 +67,7 @@ async function rollOut(rollouts: Rollouts): Promise<void> {
   ecs.destroy();
 }
 
-test('wait ends when the tasks of a rollout have come to stay, and the old ones are gone', async () => {
+test('wait returns when the new tasks of a rollout are stable and the old ones are gone', async () => {
   const rollouts = new Rollouts();
   await rollOut(rollouts);
   const { code, stdout, stderr } = await tool({}, 'wait');
@@ -77,14 +77,14 @@ test('wait ends when the tasks of a rollout have come to stay, and the old ones 
   assert.deepEqual(rollouts.notes.get('the end')?.gone, ['portal']);
 });
 
-test('wait that takes longer than its timeout fails, and names what is not stable', async () => {
+test('wait fails after its timeout, and names the services that are not stable', async () => {
   await rollOut(new Rollouts(3_600_000));
   const { code, stderr } = await tool({}, 'wait', '--timeout', '1s');
   assert.equal(code, 1, stderr);
-  assert.match(stderr, /portal did not get stable in the time .* for "wait" --timeout/);
+  assert.match(stderr, /portal did not become stable in the time .* --timeout for "wait"/);
 });
 
-test('render prints what a release would use, and describe what is in ECS', async () => {
+test('render prints the task definition that a release would use, and describe the one in ECS', async () => {
   const shown = async (...words: readonly string[]) => {
     const { code, stdout, stderr } = await tool({}, ...words);
     assert.equal(code, 0, stderr);
@@ -103,7 +103,7 @@ test('render prints what a release would use, and describe what is in ECS', asyn
   assert.match(unknown.stderr, /There are: portal, migrate/);
 });
 
-test('doctor tells what is wrong with a stage, with causes, and exits with 1', async () => {
+test('doctor prints what is wrong with a stage, with causes, and exits with code 1', async () => {
   const message =
     '(service portal) was unable to place a task because no container instance met all of its requirements.';
   proxy.reshape = (action, answer) => {
@@ -165,7 +165,7 @@ async function reachable(): Promise<SessionService> {
   return sessions;
 }
 
-test('exec runs a command in a task of the service, and exits with its code', async () => {
+test('exec runs a command in a task of the service and exits with its code', async () => {
   await using sessions = await reachable();
   sessions.agent = ({ command }) => ({
     sessionType: 'InteractiveCommands',
@@ -177,7 +177,7 @@ test('exec runs a command in a task of the service, and exits with its code', as
   assert.equal(stdout, 'hello\n');
 });
 
-test('forward leads a local port into a task of the service, until Ctrl-C', async () => {
+test('forward connects a local port to a task of the service until Ctrl-C', async () => {
   await using sessions = await reachable();
   const echo = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
   await once(echo, 'listening');
@@ -199,7 +199,7 @@ test('forward leads a local port into a task of the service, until Ctrl-C', asyn
   echo.close();
 });
 
-test('a deploy that runs is stopped by unlock, which returns when it has stopped, and is then taken back', async () => {
+test('a running deploy that unlock stops gives the lock up before unlock returns, and is then rolled back', async () => {
   const rollouts = new Rollouts(3_600_000);
   proxy.reshape = (action, answer) => rollouts.reshape(action, answer);
   const env = { AWS_ENDPOINT_URL: proxy.url };
@@ -208,12 +208,12 @@ test('a deploy that runs is stopped by unlock, which returns when it has stopped
   const unlocked = await tool({}, 'unlock');
   assert.equal(unlocked.code, 0, unlocked.stderr);
   assert.match(unlocked.stderr, /waiting until .* gives the lock up/);
-  assert.match(unlocked.stdout, /The lock of .* is gone\. The next release first takes .* back\./);
+  assert.match(unlocked.stdout, /The lock of .* was removed\. The next release first rolls back .*\./);
   const { code, stderr } = await deploying.ended;
   assert.equal(code, 5, stderr);
   assert.match(stderr, /stopped by "ecs-release unlock"/);
   proxy.reshape = (_, answer) => answer;
   const next = await tool({}, 'deploy', '--skip-tasks');
   assert.equal(next.code, 0, next.stderr);
-  assert.match(next.stderr, /did not end; taking it back first/);
+  assert.match(next.stderr, /did not end; rolling it back first/);
 });

@@ -149,7 +149,7 @@ test('when a connection ends, the container sees the end, and the session is ter
   assert.deepEqual(world.there.agents[0]?.inputs.at(-1), { type: 10, payload: Buffer.from([0, 0, 0, 2]) });
 });
 
-test('a connection that breaks before its session is open ends that session', async () => {
+test('if a connection breaks before its session is open, the session ends', async () => {
   await using world = await forward((socket) => socket.pipe(socket));
   const isOpen = Promise.withResolvers<void>();
   const { there } = world;

@@ -61,7 +61,7 @@ test('a service that cannot be reached is reported after six attempts', async ()
   assert.equal(pauses.length, 5);
 });
 
-test('a socket that opens in the moment in which the session is closed is closed too', async () => {
+test('a socket that opens while the session closes is closed too', async () => {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
