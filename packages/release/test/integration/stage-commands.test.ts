@@ -100,7 +100,7 @@ test('render prints the task definition that a release would use, and describe t
   assert.ok(described.revision > 1);
   const unknown = await tool({}, 'render', 'nothing');
   assert.equal(unknown.code, 2);
-  assert.match(unknown.stderr, /There are: portal, migrate/);
+  assert.match(unknown.stderr, /It has: portal, migrate/);
 });
 
 test('doctor prints what is wrong with a stage, with causes, and exits with code 1', async () => {
