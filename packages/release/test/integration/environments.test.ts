@@ -91,7 +91,7 @@ test('an environment is made from another stage, deployed with its own images, a
   const how = ['--stage', 'pr', '--set', 'pr=12', '--set', 'commit=four'];
   const early = await run(['deploy', ...how], { cwd });
   assert.equal(early.code, 2, early.stderr);
-  assert.match(early.stderr, /make the service first with "ecs-release environment up"/);
+  assert.match(early.stderr, /create the service first with "ecs-release environment up"/);
   const up = await run(['environment', 'up', ...how], { cwd });
   assert.equal(up.code, 0, up.stderr);
   assert.match(up.stderr, /make the service portal-pr-12 from portal\n/);
