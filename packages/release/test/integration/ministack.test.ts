@@ -141,8 +141,7 @@ test('of two concurrent deploys, one runs and the other waits for it', async () 
   // The first one cannot end before the second one waits.
   first.kill('SIGSTOP');
   const second = start(['deploy', '--stage', 'staging', '--set', 'commit=four'], { cwd });
-  await second.says(/waiting for .*, which has the lock/);
-  first.kill('SIGCONT');
+  await second.says(/waiting for .*, which has the lock/).finally(() => first.kill('SIGCONT'));
   assert.equal((await first.ended).code, 0);
   const { code, stderr } = await second.ended;
   assert.equal(code, 0, stderr);
