@@ -1,5 +1,6 @@
 /** A client of the operator's API, with errors for the command line. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { isSystemError, messageOf, ServiceError } from '../../errors/service-error.ts';
 import {
   type Answered,
@@ -26,6 +27,39 @@ export async function openSocket(target: Target, path: string): ReturnType<typeo
   return await openSocketTo(target, path).catch((error: unknown) => {
     throw inWords(error);
   });
+}
+
+/** In milliseconds: how long a connection is tried again, and the pause between two attempts. */
+const PATIENCE = 60_000;
+const BETWEEN_ATTEMPTS = 200;
+
+/**
+ * Connects again after a connection has broken. While one service hands over to the next, connections wait, or break again.
+ * @returns undefined if no service comes back
+ * @throws {ServiceError} `operator.*` if the service refuses
+ */
+export async function reopenSocket(
+  target: Target,
+  path: string,
+): Promise<Awaited<ReturnType<typeof openSocketTo>> | undefined> {
+  const late = performance.now() + PATIENCE;
+  while (performance.now() < late) {
+    try {
+      return await openSocketTo(target, path);
+    } catch (error) {
+      if (error instanceof ProblemError && error.status !== STARTS_OR_STOPS) throw inWords(error);
+      if (error instanceof UnreachableError && isNobodyThere(error.cause)) return undefined;
+    }
+    await pause(BETWEEN_ATTEMPTS);
+  }
+  return undefined;
+}
+
+/** The status of an answer that another attempt may change. */
+const STARTS_OR_STOPS = 503;
+
+function isNobodyThere(cause: unknown): boolean {
+  return ['ECONNREFUSED', 'ENOENT'].some((code) => isSystemError(cause, code));
 }
 
 /**
