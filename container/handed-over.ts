@@ -115,10 +115,11 @@ export const HandedPools = Type.Object({
   ),
 });
 
-/** All containers that a hand-over names. */
+/** All containers that a hand-over names, and the ids of the terminals in them that go on. */
 export interface Handed {
   readonly containers: readonly HandedContainer[];
   readonly kept: readonly HandedKept[];
+  readonly spared?: ReadonlySet<string>;
 }
 
 export const NOTHING_HANDED: Handed = { containers: [], kept: [] };

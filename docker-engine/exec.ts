@@ -1,18 +1,24 @@
 /** A program in a container with a pseudo-terminal of Docker, as with `docker exec -it`. */
 
 import { once } from 'node:events';
+import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ServiceError } from '../errors/service-error.ts';
+import { descriptorOf, unsentIn } from '../lifetime/descriptors.ts';
+import type { HandedExec } from '../ttys/handed-terminal.ts';
 import type { Pty, Size } from '../ttys/pty.ts';
 import type { Docker } from './docker.ts';
 import type { DockerId } from './docker-id.ts';
 import { hijack } from './hijack.ts';
 import { hangUp, processesOf, TERMINAL } from './terminal-processes.ts';
 
-export interface ExecOptions {
+interface Place {
   readonly terminal: string;
   readonly dockerId: DockerId;
+}
+
+export interface ExecOptions extends Place {
   readonly command: readonly string[];
   /** In Docker's format; undefined: the container's default user. */
   readonly user: string | undefined;
@@ -36,18 +42,43 @@ interface Looked {
 export class Exec implements Pty {
   readonly #docker: Docker;
   readonly #id: string;
-  readonly #options: ExecOptions;
+  readonly #place: Place;
   /** Not connected until Docker has opened the connection. */
   #stream = new Socket();
   /** The session of the started program, by its id on the host. */
   #session: number | undefined;
   /** The exit code of the program. Processes that it leaves running belong to the container. */
   #exitCode: number | undefined;
+  /** What was written and may not have been sent yet. */
+  #written: Uint8Array[] = [];
+  /** What was read in a hand-over and is not part of the output yet. */
+  #unread = Buffer.alloc(0);
+  #isPassedOn = false;
 
-  private constructor(docker: Docker, id: string, options: ExecOptions) {
+  private constructor(docker: Docker, id: string, { terminal, dockerId }: Place) {
     this.#docker = docker;
     this.#id = id;
-    this.#options = options;
+    this.#place = { terminal, dockerId };
+  }
+
+  /**
+   * Goes on with a program of the previous service.
+   * @param descriptor its connection, which this closes
+   * @throws Error if the descriptor is of another kind
+   */
+  static takeOver(docker: Docker, { id, ...handed }: HandedExec, terminal: string, descriptor: number): Exec {
+    const exec = new Exec(docker, id, { terminal, dockerId: handed.dockerId as DockerId });
+    try {
+      exec.#connect(new Socket({ fd: descriptor }));
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+    exec.#session = handed.session;
+    exec.#unread = Buffer.from(handed.printed, 'base64');
+    // If the program accepts no more input, the end of the stream tells.
+    if (handed.typed !== '') void exec.write(Buffer.from(handed.typed, 'base64')).catch(() => {});
+    return exec;
   }
 
   /** @throws {ServiceError} `docker.*` */
@@ -72,10 +103,10 @@ export class Exec implements Pty {
     const exec = new Exec(docker, id, options);
     try {
       await exec.#attach(signal);
-      await exec.#begin(signal);
+      await exec.#begin(size, signal);
       return exec;
     } catch (error) {
-      await exec.#undo();
+      await exec.#undo(size);
       throw error;
     }
   }
@@ -83,41 +114,68 @@ export class Exec implements Pty {
   async #attach(signal: AbortSignal): Promise<void> {
     const { socket } = this.#docker;
     const start = { Detach: false, Tty: true };
-    this.#stream = await this.#docker.call(
+    const stream = await this.#docker.call(
       'exec_start',
       PATIENCE,
       (late) => hijack(socket, `/exec/${this.#id}/start`, start, late),
       signal,
     );
+    this.#connect(stream);
+  }
+
+  #connect(stream: Socket): void {
+    this.#stream = stream;
     // The end of the stream is handled elsewhere.
-    this.#stream.on('error', () => {});
+    stream.on('error', () => {});
   }
 
   /** Docker may have started the program without being able to report it, or may be about to start it. */
-  async #undo(): Promise<void> {
-    await this.#begin().catch(() => {});
+  async #undo(size: Size): Promise<void> {
+    await this.#begin(size).catch(() => {});
     await this.hangUp().catch(() => {});
   }
 
   /** An Engine before version 23 accepts no initial size, and for a moment it has no session to resize. */
-  async #begin(signal?: AbortSignal): Promise<void> {
+  async #begin(size: Size, signal?: AbortSignal): Promise<void> {
     for (let look = 1; look <= LOOKS; look++) {
       signal?.throwIfAborted();
       const { Running: isRunning, ExitCode: code, Pid: pid } = await this.#look();
       if (pid > 0) this.#session = pid;
       if (!isRunning && code !== null) return;
-      if (isRunning && pid > 0 && (await this.#resize(this.#options.size))) return;
+      if (isRunning && pid > 0 && (await this.#resize(size))) return;
       await pause(BETWEEN_LOOKS);
     }
   }
 
   get output(): AsyncIterable<Uint8Array> {
-    return this.#stream;
+    return this.#output();
+  }
+
+  async *#output(): AsyncGenerator<Uint8Array> {
+    const before = this.#unread;
+    if (before.length > 0 && !this.#isPassedOn) {
+      this.#unread = Buffer.alloc(0);
+      yield before;
+    }
+    try {
+      yield* this.#stream;
+    } catch (error) {
+      if (!this.#isPassedOn) throw error;
+    }
   }
 
   async write(bytes: Uint8Array): Promise<void> {
+    if (this.#isPassedOn) {
+      this.#written.push(bytes);
+      return;
+    }
     const { writable, destroyed } = this.#stream;
-    if (!writable || destroyed || this.#stream.write(bytes)) return;
+    if (!writable || destroyed) return;
+    this.#written.push(bytes);
+    const isAccepted = this.#stream.write(bytes, () => {
+      if (!this.#isPassedOn) this.#written.shift();
+    });
+    if (isAccepted) return;
     const gone = new AbortController();
     try {
       const { signal } = gone;
@@ -168,19 +226,42 @@ export class Exec implements Pty {
   }
 
   abandon(): void {
-    void this.hangUp().catch(() => {});
+    if (!this.#isPassedOn) void this.hangUp().catch(() => {});
+  }
+
+  /** Takes everything that was read and not sent, and closes the connection, in one turn of the event loop. */
+  passOn(keep: (descriptor: number) => void): boolean {
+    const stream = this.#stream;
+    if (stream.destroyed) return false;
+    keep(descriptorOf(stream));
+    this.#isPassedOn = true;
+    const unsent = unsentIn(stream);
+    const written = Buffer.concat(this.#written);
+    this.#written = [written.subarray(written.length - unsent)];
+    this.#unread = Buffer.concat([this.#unread, stream.read() ?? Buffer.alloc(0)]);
+    stream.destroy();
+    return true;
+  }
+
+  get handed(): HandedExec {
+    return {
+      id: this.#id,
+      dockerId: this.#place.dockerId,
+      ...(this.#session !== undefined && { session: this.#session }),
+      printed: this.#unread.toString('base64'),
+      typed: Buffer.concat(this.#written).toString('base64'),
+    };
   }
 
   async seenGone(): Promise<string> {
     if (this.#exitCode !== undefined) return `it ended with code ${this.#exitCode}`;
     const left = await processesOf(this.#processes);
-    const what = `the terminal ${this.#options.terminal}`;
+    const what = `the terminal ${this.#place.terminal}`;
     if (left.length > 0) throw new ServiceError('still.there', { what, why: `${left.length} processes run` });
     return 'none of its processes runs';
   }
 
   get #processes() {
-    const { dockerId, terminal } = this.#options;
-    return { dockerId, terminal, session: this.#session };
+    return { ...this.#place, session: this.#session };
   }
 }

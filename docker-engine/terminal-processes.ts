@@ -45,9 +45,13 @@ export async function hangUp(one: OfTerminal): Promise<void> {
   await killAll(() => processesOf(one), `what runs in the terminal ${one.terminal}`);
 }
 
-/** Ends the processes that a crashed service's terminals left in a container. @throws {ServiceError} `still.there` */
-export async function killLeft(dockerId: DockerId): Promise<void> {
-  await killAll(() => leftIn(dockerId), `what ran in terminals of the container ${dockerId}`);
+/**
+ * Ends the processes that an earlier service's terminals left in a container.
+ * @param spared the ids of terminals that go on
+ * @throws {ServiceError} `still.there`
+ */
+export async function killLeft(dockerId: DockerId, spared: ReadonlySet<string>): Promise<void> {
+  await killAll(() => leftIn(dockerId, spared), `what ran in terminals of the container ${dockerId}`);
 }
 
 /** Repeats the search, because processes may fork meanwhile. */
@@ -60,10 +64,12 @@ async function killAll(find: () => Promise<readonly ProcessIdentity[]>, what: st
   throw new ServiceError('still.there', { what, why: 'it forks' });
 }
 
-function leftIn(dockerId: DockerId): Promise<ProcessIdentity[]> {
+function leftIn(dockerId: DockerId, spared: ReadonlySet<string>): Promise<ProcessIdentity[]> {
+  const name = `${TERMINAL}=`;
   return processesThat(async (pid) => {
     if (!(await isIn(dockerId, pid))) return false;
-    return (await variablesOf(pid)).some((variable) => variable.startsWith(`${TERMINAL}=`));
+    const [variable] = (await variablesOf(pid)).filter((one) => one.startsWith(name));
+    return variable !== undefined && !spared.has(variable.slice(name.length));
   });
 }
 

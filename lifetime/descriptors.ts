@@ -1,8 +1,10 @@
 /**
- * Open descriptors that a hand-over passes from one process of the service to the next: listening sockets and input
- * devices. Whoever opens one offers it under a name. The next process takes it by the same name instead of opening
- * another.
+ * Open descriptors that a hand-over passes from one process of the service to the next: listening sockets, input
+ * devices, and the connections of terminals. Whoever opens one offers it under a name. The next process takes it by the
+ * same name instead of opening another.
  */
+
+import type { Socket } from 'node:net';
 
 export class Descriptors {
   readonly #received: Map<string, number>;
@@ -16,6 +18,11 @@ export class Descriptors {
   /** What the next process can have. The descriptors stay open in this process. */
   get offered(): ReadonlyMap<string, number> {
     return this.#offered;
+  }
+
+  /** Whether the previous process has passed it on, and nobody has taken it. */
+  has(name: string): boolean {
+    return this.#received.has(name);
   }
 
   /**
@@ -46,14 +53,26 @@ export class Descriptors {
   }
 }
 
+/** Node does not publish this. */
 interface Inner {
-  readonly _handle: { readonly fd: number } | null;
+  readonly _handle: {
+    readonly fd: number;
+    /** Including those that still wait in the handle. */
+    readonly bytesWritten: number;
+    readonly writeQueueSize: number;
+  } | null;
 }
 
 /** The descriptor of a listening server, or of a socket, of Node. @throws Error when it is closed */
 export function descriptorOf(open: object): number {
-  // Node does not publish it.
   const fd = (open as Inner)._handle?.fd ?? -1;
   if (fd < 0) throw new Error('it has no open descriptor');
   return fd;
+}
+
+/** How many of the bytes that were written to a socket the kernel has not accepted yet. 0 if it is closed. */
+export function unsentIn(socket: Socket): number {
+  const { _handle: handle } = socket as unknown as Inner;
+  // Node keeps what is written while an earlier write is in progress.
+  return handle ? socket.bytesWritten - handle.bytesWritten + handle.writeQueueSize : 0;
 }

@@ -58,7 +58,7 @@ export async function gatherSurroundings({
   canInput,
   userConfigs,
   left,
-  passing: { handed, descriptors },
+  passing: { handed, descriptors, over },
   ...found
 }: Found): Promise<Surroundings & { readonly apart: Apart }> {
   const { USER_CONFIG_CHECKPOINT_SECONDS } = settings;
@@ -104,6 +104,7 @@ export async function gatherSurroundings({
         hostUser: shellUser(settings),
       },
       found.log,
+      over,
     ),
   };
 }

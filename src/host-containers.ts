@@ -25,6 +25,8 @@ export interface HostContainersOptions {
   readonly left: readonly Page[];
   /** What the previous service has handed over. */
   readonly handed: HandOver | undefined;
+  /** The ids of the terminals that the previous service has handed over. */
+  readonly spared: ReadonlySet<string>;
   readonly takesNew: boolean;
   readonly metrics: Metrics;
   /** Called before the first container is taken over. From then on, the caller ends what there is. */
@@ -34,14 +36,14 @@ export interface HostContainersOptions {
 export async function hostContainers(
   root: Lifetime,
   host: Awaited<ReturnType<typeof gatherSurroundings>> & Surroundings,
-  { settings, left, handed, takesNew, metrics, begun }: HostContainersOptions,
+  { settings, left, handed, spared, takesNew, metrics, begun }: HostContainersOptions,
 ): Promise<Hosting> {
   const { docker, hostId, apart, ports, paths, log } = host;
   const kept = new KeptContainers(docker, hostId, root);
   const tracker = new Tracker(host, root);
   begun({ tracker, kept });
   if (settings.NODES_FEED !== 'none') await ports.claimed.keepIn(join(paths.nodes, 'ports.json'), log);
-  await takeOver(tracker, kept, left, handed);
+  await takeOver(tracker, kept, left, handed && { ...handed, spared });
   if (settings.INTERACTIVE === 'off') tracker.refuse();
   const watch = await Watch.open(root, tracker, kept);
   await apart.begin();

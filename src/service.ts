@@ -236,6 +236,7 @@ export class Service {
       settings: this.#settings,
       left,
       handed: passing.handed,
+      spared: passing.terminals.ids,
       takesNew: this.#as === 'service',
       metrics,
       begun: (hosted) => {
@@ -286,7 +287,7 @@ export class Service {
 
   async beginHeartbeats(): Promise<void> {
     this.reporting.beginHeartbeats(this.root, this.metrics.heartbeat);
-    await this.passing.complete();
+    await this.passing.complete(this.hosting as Hosted, this.nodes);
     this.isStarted = true;
     this.draining.started();
   }

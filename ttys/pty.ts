@@ -1,5 +1,7 @@
 /** The interface of a pseudo-terminal, whether its programs run in a container or on the host. */
 
+import type { HandedExec } from './handed-terminal.ts';
+
 export interface Size {
   readonly columns: number;
   readonly rows: number;
@@ -17,6 +19,15 @@ export interface Pty {
   hangUp(): Promise<void>;
   /** Says how it was observed that no process of the terminal runs. @throws {ServiceError} `still.there` */
   seenGone(): Promise<string>;
-  /** Starts the hang-up when the caller cannot wait for it. */
+  /** Starts the hang-up when the caller cannot wait for it. Has no effect after `passOn`. */
   abandon(): void;
+  /**
+   * Stops reading and writing, while the programs keep running: the next process goes on. The output ends. Input that
+   * comes later is kept for the next process. Missing if that is impossible.
+   * @param keep keeps the descriptor of the connection open beyond this process
+   * @returns false if the connection has ended
+   */
+  passOn?(keep: (descriptor: number) => void): boolean;
+  /** What the next process must know. To be asked after `passOn`. */
+  readonly handed?: HandedExec;
 }

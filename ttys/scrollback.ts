@@ -9,6 +9,7 @@ export const KEPT = 256 * 1024;
 export class Scrollback {
   /** The byte at position `n` is at `n` modulo the length. The kernel allocates pages only when they are written. */
   readonly #ring: Buffer;
+  #begin = 0;
   #end = 0;
 
   /** @param bytes the size of the buffer */
@@ -18,7 +19,7 @@ export class Scrollback {
 
   /** The position of the first byte in the buffer. */
   get first(): number {
-    return Math.max(0, this.#end - this.#ring.length);
+    return Math.max(this.#begin, this.#end - this.#ring.length);
   }
 
   /** The position after the last byte. */
@@ -30,6 +31,20 @@ export class Scrollback {
   get firstLine(): number {
     const { first } = this;
     return first === 0 ? 0 : first + this.read(first).indexOf('\n') + 1;
+  }
+
+  /** A copy of all bytes in the buffer. */
+  get all(): Buffer {
+    const { first } = this;
+    const some = this.read(first);
+    return Buffer.concat([some, this.read(first + some.length)]);
+  }
+
+  /** Begins with what another process has kept. @param end the position after its last byte */
+  restore(kept: Uint8Array, end: number): void {
+    this.#begin = Math.max(0, end - kept.length);
+    this.#end = this.#begin;
+    this.add(kept);
   }
 
   add(bytes: Uint8Array): void {

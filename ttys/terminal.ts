@@ -6,15 +6,20 @@
  * - Memory is bounded, however slowly clients read. Output that the writer has not read is not overwritten; instead the
  * program in the terminal blocks. Other clients miss the output for which they are too slow, and learn how much.
  * - There is at most one writer.
+ * - A hand-over loses no byte: the next service first waits for the writer to come back.
  */
 
 import { ServiceError } from '../errors/service-error.ts';
+import { monotonic } from '../lifetime/monotonic.ts';
 import { Attachment, type Seen } from './attachment.ts';
+import type { HandedTerminal } from './handed-terminal.ts';
 import type { Pty, Size } from './pty.ts';
 import { KEPT, Scrollback } from './scrollback.ts';
 
 /** How far the writer may lag behind, in bytes. */
 const MOST_BEHIND = KEPT / 2;
+/** In milliseconds: how long the output waits after a hand-over for the writer to come back. */
+const COMING_BACK = 30_000;
 
 export interface AttachOptions {
   /**
@@ -25,28 +30,60 @@ export interface AttachOptions {
   readonly after: number | undefined;
 }
 
+/** What a terminal itself hands over. */
+export type HandedState = Omit<HandedTerminal, 'container' | 'program' | 'user' | 'by'>;
+
 export class Terminal {
   readonly id: string;
-  readonly began = new Date();
+  readonly began: Date;
   readonly #pty: Pty;
   readonly #printed = new Scrollback(KEPT);
   readonly #attached = new Set<Attachment>();
   readonly #ended = Promise.withResolvers<number | undefined>();
+  readonly #reading: Promise<void>;
   #size: Size;
   #isOver = false;
+  #isPassedOn = false;
+  /** The place of a writer that has yet to come back. */
+  #expected: number | undefined;
   #changed = Promise.withResolvers<void>();
   /** A `performance.now()` value. */
   #usedAt = performance.now();
 
-  /** Reads the output until the program in the terminal has ended. */
-  constructor(id: string, pty: Pty, size: Size) {
+  /** Reads the output until the program in the terminal has ended. @param left what the previous service handed over */
+  constructor(id: string, pty: Pty, size: Size, left?: HandedState) {
     this.id = id;
     this.#pty = pty;
     this.#size = size;
+    this.began = left ? new Date(left.began) : new Date();
+    if (left) this.#restore(left);
+    this.#reading = this.#read();
     void this.#run();
   }
 
+  #restore({ kept, end, used, writer }: HandedState): void {
+    this.#printed.restore(Buffer.from(kept, 'base64'), end);
+    this.#usedAt -= monotonic() - used;
+    if (writer === undefined) return;
+    this.#expected = writer;
+    setTimeout(() => this.#expectNobody(), COMING_BACK).unref();
+  }
+
+  #expectNobody(): void {
+    this.#expected = undefined;
+    this.#change();
+  }
+
   async #run(): Promise<void> {
+    await this.#reading;
+    if (this.#isPassedOn) return;
+    const exitCode = await this.#pty.exitCode().catch(() => undefined);
+    this.#isOver = true;
+    this.#ended.resolve(exitCode);
+    this.#change();
+  }
+
+  async #read(): Promise<void> {
     try {
       for await (const bytes of this.#pty.output) {
         this.#printed.add(bytes);
@@ -57,15 +94,11 @@ export class Terminal {
     } catch {
       // The stream of the output broke; the exit code says what happened.
     }
-    const exitCode = await this.#pty.exitCode().catch(() => undefined);
-    this.#isOver = true;
-    this.#ended.resolve(exitCode);
-    this.#change();
   }
 
   #isTooFarAhead(): boolean {
-    const { writer } = this;
-    return writer !== undefined && this.#printed.end - writer.place > MOST_BEHIND;
+    const place = this.writer?.place ?? this.#expected;
+    return !this.#isPassedOn && place !== undefined && this.#printed.end - place > MOST_BEHIND;
   }
 
   /** Wakes everything that waits for a change. */
@@ -106,6 +139,7 @@ export class Terminal {
     const { writer } = this;
     if (as === 'write' && writer) throw new ServiceError('terminal.has_writer', { id: this.id });
     if (as === 'take' && writer) writer.isWriter = false;
+    if (as !== 'watch') this.#expected = undefined;
     const place = Math.min(after ?? this.#printed.firstLine, this.#printed.end);
     const attachment = new Attachment(place, as !== 'watch', {
       see: (one) => this.#see(one),
@@ -117,6 +151,36 @@ export class Terminal {
     this.#use();
     this.#change();
     return attachment;
+  }
+
+  /** Whether the next service goes on with it. */
+  get isPassedOn(): boolean {
+    return this.#isPassedOn;
+  }
+
+  /**
+   * Stops reading the output and passing on input, if the next service can go on with it.
+   * @param keep as for the pseudo-terminal
+   */
+  passOn(keep: (descriptor: number) => void): void {
+    this.#isPassedOn = this.#pty.passOn?.(keep) ?? false;
+    if (this.#isPassedOn) this.#expected = this.writer?.place ?? this.#expected;
+    this.#change();
+  }
+
+  /** What the next service must know. To be asked after `passOn`. */
+  async handed(): Promise<HandedState> {
+    await this.#reading;
+    return {
+      id: this.id,
+      began: this.began.toISOString(),
+      size: this.#size,
+      used: monotonic() - this.idle,
+      end: this.#printed.end,
+      kept: this.#printed.all.toString('base64'),
+      ...(this.#expected !== undefined && { writer: this.#expected }),
+      exec: this.#pty.handed as HandedState['exec'],
+    };
   }
 
   #detach(attachment: Attachment): void {

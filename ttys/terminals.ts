@@ -7,9 +7,10 @@ import { randomBytes } from 'node:crypto';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Failure, Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import { connectionOf, type HandedTerminal } from './handed-terminal.ts';
 import { HostShell, type ShellUser } from './host-shell.ts';
 import type { Pty, Size } from './pty.ts';
-import { Terminal } from './terminal.ts';
+import { type HandedState, Terminal } from './terminal.ts';
 
 export interface TerminalLimits {
   /** The maximum on this host, and for each container or the host itself. */
@@ -42,18 +43,28 @@ export interface HostRequest extends Pick<Opening, 'size' | 'by'> {
 export interface Open extends Omit<Opening, 'size'> {
   readonly terminal: Terminal;
   readonly end: () => Promise<readonly Failure[]>;
+  /** Ends its lifetime without ending its programs. */
+  readonly leave: (why: Error) => Promise<unknown>;
 }
 
+/** Keeps the descriptor of a connection open beyond this process. */
+type Keep = (name: string, descriptor: number) => void;
+
 export class Terminals {
+  readonly left: Promise<void>;
   readonly #limits: TerminalLimits;
   readonly #log: Logger;
   readonly #open = new Map<string, Open>();
   /** The places of terminals that are being opened: the container's id, or undefined for the host. */
   readonly #opening: (string | undefined)[] = [];
+  /** How terminals are handed over; undefined until that begins. */
+  #keep: Keep | undefined;
 
-  constructor(limits: TerminalLimits, log: Logger) {
+  /** @param left resolves when the terminals of the previous service are taken over */
+  constructor(limits: TerminalLimits, log: Logger, left: Promise<void> = Promise.resolve()) {
     this.#limits = limits;
     this.#log = log;
+    this.left = left;
   }
 
   /**
@@ -81,7 +92,8 @@ export class Terminals {
   }
 
   /** Finds a terminal for a client that will attach. @throws {ServiceError} `terminal.unknown` */
-  find(id: string, by: string): Terminal {
+  async find(id: string, by: string): Promise<Terminal> {
+    await this.left;
     const { terminal } = this.#named(id);
     this.#log.info({ terminal: id, by }, 'a client attached to a terminal');
     return terminal;
@@ -93,6 +105,7 @@ export class Terminals {
    * @throws {ServiceError} `terminal.unknown`, `still.there`
    */
   async end(id: string): Promise<Open> {
+    await this.left;
     const open = this.#named(id);
     const [failure] = await open.end();
     if (failure) throw failure.error;
@@ -119,23 +132,82 @@ export class Terminals {
     try {
       this.#throwIfTooMany(opening.container);
       this.#opening.push(opening.container);
-      const pty = await lifetime
-        .acquire({
-          kind: 'terminal',
-          what: id,
-          take: (signal) => start(id, signal),
-          release: (one) => one.hangUp(),
-          seenGone: (one) => one.seenGone(),
-          leave: (one) => one.abandon(),
-        })
-        .finally(() => this.#opening.splice(this.#opening.indexOf(opening.container), 1));
-      const terminal = new Terminal(id, pty, size);
-      this.#begin(lifetime, { ...opening, terminal, end: () => lifetime.end() });
+      const pty = await this.#hold(lifetime, id, (signal) => start(id, signal)).finally(() =>
+        this.#opening.splice(this.#opening.indexOf(opening.container), 1),
+      );
+      const terminal = this.#begin(lifetime, opening, new Terminal(id, pty, size));
+      if (this.#keep) this.#passOn(terminal, this.#keep);
       return terminal;
     } catch (error) {
       await lifetime.end();
       throw error;
     }
+  }
+
+  /**
+   * Goes on with a terminal of the previous service.
+   * @param lifetime as for `open`
+   * @param take takes its connection
+   * @throws what `take` throws
+   */
+  async takeOver(lifetime: Lifetime, left: HandedTerminal, take: () => Pty): Promise<void> {
+    const { id, container, program, user, by, size } = left;
+    try {
+      const pty = await this.#hold(lifetime, id, take);
+      const terminal = new Terminal(id, pty, size, left);
+      this.#begin(lifetime, { container, program, user, by }, terminal, 'terminal taken over');
+    } catch (error) {
+      await lifetime.end();
+      throw error;
+    }
+  }
+
+  async #hold(
+    lifetime: Lifetime,
+    what: string,
+    take: (signal: AbortSignal) => Pty | Promise<Pty>,
+  ): Promise<Pty> {
+    return await lifetime.acquire({
+      kind: 'terminal',
+      what,
+      take,
+      release: (one) => one.hangUp(),
+      seenGone: (one) => one.seenGone(),
+      leave: (one) => one.abandon(),
+    });
+  }
+
+  /** Stops all terminals in containers, including those that open later, so that the next service can go on. */
+  passOn(keep: Keep): void {
+    this.#keep = keep;
+    for (const { terminal } of this.list()) this.#passOn(terminal, keep);
+  }
+
+  #passOn(terminal: Terminal, keep: Keep): void {
+    terminal.passOn((descriptor) => keep(connectionOf(terminal.id), descriptor));
+  }
+
+  /** What the next service must know about the terminals that it goes on with. */
+  async handed(): Promise<HandedTerminal[]> {
+    return await Promise.all(
+      this.#passedOn.map(async ({ terminal, container = '', program, user, by }) => {
+        const state: HandedState = await terminal.handed();
+        return { ...state, container, program, ...(user !== undefined && { user }), by };
+      }),
+    );
+  }
+
+  /** Leaves them to the next service. */
+  async leave(why: Error): Promise<void> {
+    const leave = async (open: Open) => {
+      this.#open.delete(open.terminal.id);
+      await open.leave(why);
+    };
+    await Promise.all(this.#passedOn.map(leave));
+  }
+
+  get #passedOn(): readonly Open[] {
+    return this.list().filter(({ terminal }) => terminal.isPassedOn);
   }
 
   #throwIfTooMany(container: string | undefined): void {
@@ -150,23 +222,30 @@ export class Terminals {
     }
   }
 
-  #begin(lifetime: Lifetime, open: Open): void {
-    const { terminal, end, ...what } = open;
+  #begin(
+    lifetime: Lifetime,
+    what: Omit<Opening, 'size'>,
+    terminal: Terminal,
+    message = 'terminal opened',
+  ): Terminal {
     const { id } = terminal;
+    const end = () => lifetime.end();
+    const open: Open = { ...what, terminal, end, leave: (why) => lifetime.leave(why) };
     const log = this.#log.child({ terminal: id, ...what });
-    log.info('terminal opened');
+    log.info(message);
     this.#open.set(id, open);
     const timer = this.#endWhenIdle(open, log);
     const forget = (exitCode?: number) => {
       clearTimeout(timer.current);
-      if (this.#open.delete(id))
-        log.info({ exitCode, seconds: secondsSince(terminal.began) }, 'terminal ended');
+      if (!this.#open.delete(id)) return;
+      log.info({ exitCode, seconds: secondsSince(terminal.began) }, 'terminal ended');
     };
     lifetime.signal.addEventListener('abort', () => forget());
     void terminal.ended.then(async (exitCode) => {
       forget(exitCode);
       await end();
     });
+    return terminal;
   }
 
   #endWhenIdle({ terminal, end }: Open, log: Logger): { current: NodeJS.Timeout | undefined } {

@@ -145,13 +145,17 @@ function isUnanswered({ facts }: Page): boolean {
 }
 
 /** A failure here must not stop the take-over of the others. */
-async function endTerminals({ log }: Surroundings, { id, dockerId }: LeftContainer): Promise<void> {
+async function endTerminals(
+  { log }: Surroundings,
+  { id, dockerId }: LeftContainer,
+  { spared = new Set() }: Handed,
+): Promise<void> {
   try {
-    await killLeft(dockerId);
+    await killLeft(dockerId, spared);
   } catch (error) {
     log.warn(
       { container: id, why: messageOf(error) },
-      'terminals that a crashed service opened in a container keep running',
+      'terminals that an earlier service opened in a container keep running',
     );
   }
 }
@@ -164,17 +168,22 @@ export async function takeOver(
   tracker: Tracker,
   kept: KeptContainers,
   pages: readonly Page[],
-  handed = NOTHING_HANDED,
+  handed: Handed = NOTHING_HANDED,
 ): Promise<void> {
-  for (const left of adoptableIn(pages, handed)) await adopt(tracker, kept, left);
+  for (const left of adoptableIn(pages, handed)) await adopt(tracker, kept, left, handed);
   for (const one of handed.kept) await keepOn(kept, one);
   await removeUnclaimed(tracker.host, pages, handed);
 }
 
-async function adopt(tracker: Tracker, kept: KeptContainers, left: LeftContainer): Promise<void> {
+async function adopt(
+  tracker: Tracker,
+  kept: KeptContainers,
+  left: LeftContainer,
+  all: Handed,
+): Promise<void> {
   const { log } = tracker.host;
   const { handed } = left;
-  await endTerminals(tracker.host, left);
+  await endTerminals(tracker.host, left, all);
   const container = await tracker.adopt(left);
   if (left.role === 'spin-up') {
     await kept.adopt(left.id, left.dockerId);

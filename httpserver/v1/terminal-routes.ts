@@ -72,13 +72,20 @@ export function addTerminalRoutes(
     handle: async ({ params, query, principal }) => {
       const { as = 'write', after } = query;
       if (as !== 'watch') throwUnlessActs(principal);
-      return joinedTo(gate.check().tracker.host.terminals.find(params.id, principal.from), { as, after });
+      return joinedTo(await gate.check().tracker.host.terminals.find(params.id, principal.from), {
+        as,
+        after,
+      });
     },
   });
   routes.add('GET', '/terminals', {
     summary: 'List the open terminals, oldest first',
     answer: Terminals,
-    handle: async () => ({ terminals: gate.check().tracker.host.terminals.list().map(viewOf) }),
+    handle: async () => {
+      const { terminals } = gate.check().tracker.host;
+      await terminals.left;
+      return { terminals: terminals.list().map(viewOf) };
+    },
   });
   routes.add('POST', '/terminals/:id/end', {
     summary: 'End a terminal and everything that runs in it',

@@ -16,6 +16,8 @@ const MOST_SILENT = 4;
 const DONE = 1000;
 const GOING_AWAY = 1001;
 const REFUSED = 1008;
+/** The client may reconnect. Source: IANA, WebSocket Close Code Number Registry */
+const RESTARTS = 1012;
 
 export interface JoinOptions {
   /** Aborts when the server closes. */
@@ -32,12 +34,16 @@ export async function join(
   { closing, askAgain }: JoinOptions,
 ): Promise<void> {
   const line = new Line(socket, attachment);
-  const leave = () => socket.close(GOING_AWAY, 'the service closes');
+  const leave = () => {
+    if (terminal.isPassedOn) socket.close(RESTARTS, 'the next service takes over; attach again');
+    else socket.close(GOING_AWAY, 'the service closes');
+  };
   closing.addEventListener('abort', leave);
   const timer = setInterval(() => line.look(askAgain), BETWEEN_LOOKS);
   try {
     const { columns, rows } = terminal.size;
     await line.tell({ type: 'attached', terminal: terminal.id, columns, rows, after: attachment.place });
+    if (closing.aborted) leave();
     for await (const seen of attachment.see()) await line.show(seen);
     if (!line.isOpen) return;
     const exitCode = await terminal.ended;
@@ -54,6 +60,7 @@ class Line {
   readonly #socket: WebSocket;
   readonly #attachment: Attachment;
   #silent = 0;
+  #isRefused = false;
   #taking: Promise<void> = Promise.resolve();
   #waiting = 0;
 
@@ -80,12 +87,17 @@ class Line {
     try {
       askAgain();
     } catch {
-      this.#socket.close(REFUSED, 'the token does not count any more');
+      this.#refuse('the token does not count any more');
     }
     // While input waits for the terminal, the client's pongs are not read either, so its silence does not count.
     if (this.#waiting === 0) this.#silent += 1;
     if (this.#silent > MOST_SILENT) this.#socket.terminate();
     else if (this.isOpen) this.#socket.ping();
+  }
+
+  #refuse(why: string): void {
+    this.#isRefused = true;
+    this.#socket.close(REFUSED, why);
   }
 
   async show(seen: Seen): Promise<void> {
@@ -106,8 +118,8 @@ class Line {
 
   /** Passes input in order, and at once if none is waiting. While two messages wait, nothing more is read. */
   async #take(data: RawData, isBinary: boolean): Promise<void> {
-    // A client that was refused may send more before it disconnects.
-    if (!this.isOpen) return;
+    // A client may send more until it answers the close, and only if it was refused, that is of no use.
+    if (this.#isRefused) return;
     this.#heard();
     const pass = () => this.#pass(data, isBinary);
     const passed = this.#waiting === 0 ? pass() : this.#taking.then(pass);
@@ -124,7 +136,7 @@ class Line {
     if (isBinary) return await this.#attachment.write(data as Buffer);
     const said = saidIn(data);
     if (said) await this.#attachment.resize(said);
-    else this.#socket.close(REFUSED, 'the service does not know this message');
+    else this.#refuse('the service does not know this message');
   }
 }
 

@@ -59,6 +59,7 @@ export async function endByHandOver(
     const { error } = cause;
     log.error({ error }, `could not take the host over: ${messageOf(error)}`);
   }
+  passing.giveUp();
   await service.agent?.stop();
   await service.callers?.leave(new Error(WHY));
   await letGo(service);
@@ -72,6 +73,7 @@ async function handOver(service: HandingOver, restarter: Restarter): Promise<boo
   if (!(await store(service, restarter))) return false;
   // Both take a while, and callers are served meanwhile.
   await Promise.all([agent?.stop(), becomeQuiet(service)]);
+  if (!passOnTerminals(service)) return false;
   await callers?.leave(new Error(WHY));
   await inTime(REQUESTS, 'finishing requests', () => service.gate.idle(), service);
   service.gate.close();
@@ -87,6 +89,27 @@ async function handOver(service: HandingOver, restarter: Restarter): Promise<boo
   }
   await letGo(service);
   return true;
+}
+
+/**
+ * Terminals stop before their clients are disconnected. So whatever clients send until then is kept.
+ * @returns whether their connections are in the store, as far as this process knows
+ */
+function passOnTerminals({ hosting, passing: { store: kept, descriptors }, log }: HandingOver): boolean {
+  try {
+    hosting?.tracker.host.terminals.passOn((name, descriptor) => {
+      // This process closes the descriptor at once.
+      kept.put(new Map([[name, descriptor]]));
+      descriptors.offer(name, descriptor);
+    });
+    return true;
+  } catch (error) {
+    log.error(
+      { error },
+      `the connections of terminals cannot be kept, so this is a stop: ${messageOf(error)}`,
+    );
+    return false;
+  }
 }
 
 /** @returns whether everything is in the store */
@@ -141,7 +164,7 @@ async function inTime(
   }
 }
 
-/** Ends terminals, and containers that Docker has not created. They cannot be handed over. */
+/** Ends shells on this host, and containers that Docker has not created. They cannot be handed over. */
 async function endTheOthers({ hosting, log }: HandingOver): Promise<void> {
   if (!hosting) return;
   const { tracker } = hosting;
@@ -151,7 +174,7 @@ async function endTheOthers({ hosting, log }: HandingOver): Promise<void> {
     log.warn(container.describe(), 'a container cannot be handed over, so it ends');
     return container.end(NOT_HANDED_OVER);
   });
-  const terminals = tracker.host.terminals.list();
+  const terminals = tracker.host.terminals.list().filter(({ terminal }) => !terminal.isPassedOn);
   if (terminals.length > 0) log.warn({ terminals: terminals.length }, 'terminals end with the hand-over');
   await Promise.allSettled([...ends, ...terminals.map(({ end }) => end())]);
 }
@@ -165,6 +188,7 @@ async function writeDown({ hosting, warm, passing, draining, paths }: HandingOve
     containers: tracker.list().flatMap(({ handed }) => handed ?? []),
     kept: [...kept.ended],
     ...(warm && { pools: warm.handed }),
+    terminals: await tracker.host.terminals.handed(),
     events: { ...tracker.host.events.handed, kept: [...tracker.host.events.handed.kept] },
     requests: await passing.requests.handed(),
   });
@@ -178,6 +202,7 @@ async function letGo(service: HandingOver): Promise<void> {
   starting.abort(why);
   const containers = hosting?.tracker.list() ?? [];
   const kept = hosting?.kept.ended.map(({ dockerId }) => dockerId as DockerId) ?? [];
+  await hosting?.tracker.host.terminals.leave(why);
   await Promise.all(containers.map((container) => leave(container, service)));
   for (const id of kept) await hosting?.kept.leave(id);
   await userConfigs?.finish(AbortSignal.abort());

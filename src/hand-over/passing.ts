@@ -5,10 +5,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ContainerView } from '../../container/view.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import type { Paths } from '../../host/paths.ts';
+import type { Hosted } from '../../httpserver/hosting.ts';
 import { type HandedRequest, Idempotency } from '../../httpserver/v1/idempotency.ts';
 import { Descriptors } from '../../lifetime/descriptors.ts';
 import type { Logger } from '../../logging/logger.ts';
+import type { Nodes } from '../../managed-nodes/nodes.ts';
 import { DescriptorStore } from './descriptor-store.ts';
+import { LeftTerminals } from './left-terminals.ts';
 import { forgetHandOver, type HandOver, readHandOver } from './state.ts';
 
 /** In milliseconds: a service that has not taken the host over by then gives it up. */
@@ -21,8 +24,10 @@ export class Passing {
   readonly #paths: Paths;
   readonly #log: Logger;
   readonly #began = Promise.withResolvers<HandOver>();
-  readonly #over = new AbortController();
+  readonly #isOver = new AbortController();
+  readonly #over = Promise.withResolvers<void>();
   #handed: HandOver | undefined;
+  #terminals: LeftTerminals;
   #requests = new Idempotency<ContainerView>();
 
   /** @param environment of this process, with what it has inherited from the store */
@@ -31,6 +36,21 @@ export class Passing {
     this.descriptors = new Descriptors(this.store.inherited(environment));
     this.#paths = paths;
     this.#log = log;
+    this.#terminals = new LeftTerminals([], this.descriptors, log);
+    this.#over.promise.catch(() => {});
+  }
+
+  /**
+   * Resolves when the hand-over by which this service began is complete, or when there was none; rejects when it cannot be
+   * completed.
+   */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** The terminals of the previous service. */
+  get terminals(): LeftTerminals {
+    return this.#terminals;
   }
 
   /** The hand-over by which this service began; undefined if there was none. */
@@ -41,16 +61,27 @@ export class Passing {
   /** Resolves when this service begins to take a host over; rejects when that takes too long. */
   async late(): Promise<never> {
     await this.#began.promise;
-    const { signal } = this.#over;
+    const { signal } = this.#isOver;
     const isLate = await pause(LATE, true, { signal, ref: false }).catch(() => false);
     if (isLate) throw new ServiceError('handover.late', { seconds: LATE / 1000 });
     return await new Promise(() => {});
   }
 
-  /** The start is complete: what is left of a hand-over goes. A failure keeps descriptors open, and is only logged. */
-  async complete(): Promise<void> {
-    this.#over.abort();
+  /** To be called when the hand-over cannot be completed. */
+  giveUp(): void {
+    this.#over.reject(new ServiceError('service.stopping', {}));
+  }
+
+  /**
+   * The start is complete: what is left of a hand-over goes. A failure keeps descriptors open, and is only logged.
+   *
+   * Only now, terminals are taken over: until here, the next service could still need what their programs print.
+   */
+  async complete(hosted: Hosted, nodes: Pick<Nodes, 'lend'> | undefined): Promise<void> {
+    this.#isOver.abort();
     if (this.#handed) await forgetHandOver(this.#paths);
+    await this.#terminals.takeOver(hosted.tracker, nodes);
+    this.#over.resolve();
     try {
       for (const descriptor of this.descriptors.takeRest()) closeSync(descriptor);
       this.store.clear();
@@ -73,9 +104,10 @@ export class Passing {
       this.#log.error({ error }, messageOf(error));
       await forgetHandOver(this.#paths);
     }
-    if (!this.#handed) return;
+    if (!this.#handed) return this.#over.resolve();
     this.#began.resolve(this.#handed);
     this.#log.info(this.#handed.from, 'taking the host over from the previous service');
+    this.#terminals = new LeftTerminals(this.#handed.terminals ?? [], this.descriptors, this.#log);
     this.#requests = new Idempotency(this.#handed.requests as HandedRequest<ContainerView>[]);
   }
 }

@@ -30,6 +30,8 @@ export const HandOver = Type.Object({
   containers: Type.Array(HandedContainer),
   kept: Type.Array(HandedKept),
   pools: Type.Optional(HandedPools),
+  /** Each is a `HandedTerminal`. One that is not ends alone. */
+  terminals: Type.Optional(Type.Array(Type.Unknown())),
   events: Type.Object({
     service: Type.String({ pattern: '^[0-9a-f]{8}$' }),
     told: Type.Integer({ minimum: 0 }),

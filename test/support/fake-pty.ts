@@ -1,5 +1,6 @@
 /** A pseudo-terminal without a program: a test prints into it, and reads the input. */
 
+import type { HandedExec } from '../../ttys/handed-terminal.ts';
 import type { Pty, Size } from '../../ttys/pty.ts';
 
 export class FakePty implements Pty {
@@ -8,13 +9,13 @@ export class FakePty implements Pty {
   isHungUp = false;
   /** Requested chunks. */
   read = 0;
-  readonly #chunks: Uint8Array[] = [];
+  protected readonly chunks: Uint8Array[] = [];
   #isOver = false;
   #code: number | undefined;
   #more = Promise.withResolvers<void>();
 
   print(...chunks: readonly (string | Uint8Array)[]): void {
-    this.#chunks.push(...chunks.map((chunk) => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk)));
+    this.chunks.push(...chunks.map((chunk) => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk)));
     this.#more.resolve();
   }
 
@@ -30,7 +31,7 @@ export class FakePty implements Pty {
 
   async *#output(): AsyncGenerator<Uint8Array> {
     for (;;) {
-      const chunk = this.#chunks.shift();
+      const chunk = this.chunks.shift();
       if (chunk) {
         this.read += 1;
         yield chunk;
@@ -65,5 +66,22 @@ export class FakePty implements Pty {
 
   abandon(): void {
     void this.hangUp();
+  }
+}
+
+/** One that can be handed over. */
+export class PassablePty extends FakePty {
+  readonly handed: HandedExec = { id: 'e', dockerId: '0'.repeat(64), printed: '', typed: '' };
+  isAbandoned = false;
+
+  passOn(keep: (descriptor: number) => void): boolean {
+    keep(7);
+    this.chunks.splice(0);
+    this.end();
+    return true;
+  }
+
+  override abandon(): void {
+    this.isAbandoned = true;
   }
 }

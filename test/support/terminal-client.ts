@@ -12,21 +12,31 @@ export class TerminalClient implements Disposable {
   bytes = 0;
   #tail: Buffer[] = [];
   #more = Promise.withResolvers<void>();
+  /** The status code of the close. */
+  closed: number | undefined;
 
-  private constructor(socket: WebSocket) {
+  private constructor(socket: WebSocket, print: (bytes: Buffer) => void) {
     this.socket = socket;
     socket.on('message', (data: Buffer, isBinary) => {
       if (isBinary) this.#print(data);
+      if (isBinary) print(data);
       else this.told.push(JSON.parse(data.toString()));
       this.#wake();
     });
-    socket.on('close', () => this.#wake());
+    socket.on('close', (code) => {
+      this.closed = code;
+      this.#wake();
+    });
   }
 
-  /** @param path below /v1 */
-  static async open(root: string, path: string): Promise<TerminalClient> {
+  /** @param path below /v1 @param print called with all output */
+  static async open(
+    root: string,
+    path: string,
+    print: (bytes: Buffer) => void = () => {},
+  ): Promise<TerminalClient> {
     const createConnection = () => connect(join(root, 'run/ecs-host-service/api.sock'));
-    const client = new TerminalClient(new WebSocket(`ws://localhost/v1${path}`, { createConnection }));
+    const client = new TerminalClient(new WebSocket(`ws://localhost/v1${path}`, { createConnection }), print);
     await once(client.socket, 'open');
     await client.until(() => client.told.length > 0);
     return client;

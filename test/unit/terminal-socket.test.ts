@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import { join } from '../../httpserver/v1/terminal-socket.ts';
 import { Terminal } from '../../ttys/terminal.ts';
-import { FakePty } from '../support/fake-pty.ts';
+import { FakePty, PassablePty } from '../support/fake-pty.ts';
 
 /** A client that reads when it is told to. */
 class FakeSocket extends EventEmitter {
@@ -62,9 +62,8 @@ async function settled(): Promise<void> {
   for (let i = 0; i < 20; i++) await turn();
 }
 
-function joined(t: TestContext, askAgain: () => void = () => {}) {
+function joined(t: TestContext, askAgain: () => void = () => {}, pty = new FakePty()) {
   t.mock.timers.enable({ apis: ['setInterval'] });
-  const pty = new FakePty();
   const terminal = new Terminal('0123456789abcdef', pty, { columns: 80, rows: 24 });
   const socket = new FakeSocket();
   const closing = new AbortController();
@@ -213,4 +212,32 @@ test('a server that closes tells its clients', async (t) => {
   closing.abort();
   await done;
   assert.equal(socket.closed, 1001);
+});
+
+test('when a terminal is handed over, the client is told to come back, and what it still sends arrives', async (t) => {
+  const { pty, terminal, socket, closing, done } = joined(t, undefined, new PassablePty());
+  await settled();
+  terminal.passOn(() => {});
+  // A real socket closes when the client has answered.
+  socket.gone = () => {
+    socket.readyState = 2;
+  };
+  closing.abort();
+  assert.equal(socket.closed, 1012);
+  for (const key of ['a', 'b', 'c']) socket.emit('message', Buffer.from(key), true);
+  await settled();
+  assert.equal(Buffer.concat(pty.typed).toString(), 'abc');
+  socket.emit('close');
+  await done;
+});
+
+test('a client of a service that closes is told at once, even if it comes late', async () => {
+  const pty = new PassablePty();
+  const terminal = new Terminal('0123456789abcdef', pty, { columns: 80, rows: 24 });
+  terminal.passOn(() => {});
+  const socket = new FakeSocket();
+  const attachment = terminal.attach({ as: 'write', after: undefined });
+  await join(socket.asSocket, terminal, attachment, { closing: AbortSignal.abort(), askAgain: () => {} });
+  assert.equal(JSON.parse(String(socket.sent[0])).type, 'attached');
+  assert.equal(socket.closed, 1012);
 });

@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Attachment, Seen } from '../../ttys/attachment.ts';
 import { Scrollback } from '../../ttys/scrollback.ts';
 import { Terminal } from '../../ttys/terminal.ts';
-import { FakePty } from '../support/fake-pty.ts';
+import { FakePty, PassablePty } from '../support/fake-pty.ts';
 import fc from '../support/properties.ts';
 
 const SIZE = { columns: 80, rows: 24 };
@@ -162,4 +162,77 @@ test('all output arrives before the end, with the exit code', async () => {
   pty.end(42);
   assert.equal((await seen).text, 'abc');
   assert.equal(await terminal.ended, 42);
+});
+
+/** The terminal of a service, and of the one after it. */
+async function handedOver(print: (pty: FakePty, terminal: Terminal) => Promise<void>) {
+  const before = new PassablePty();
+  const first = new Terminal('0123456789abcdef', before, SIZE);
+  await print(before, first);
+  first.passOn(() => {});
+  const left = JSON.parse(JSON.stringify(await first.handed()));
+  const pty = new FakePty();
+  return { before, pty, terminal: new Terminal(first.id, pty, left.size, left) };
+}
+
+test('after a hand-over, a client gets the output from the byte at which it stopped', async () => {
+  const clef = Buffer.from('𝄞');
+  const { pty, terminal } = await handedOver(async (before) => {
+    before.print('one two ', clef.subarray(0, 2));
+    await settled();
+  });
+  pty.print(clef.subarray(2), ' three');
+  const again = all(terminal.attach({ as: 'write', after: 4 }));
+  pty.end(3);
+  assert.equal((await again).text, 'two 𝄞 three');
+  assert.equal(await terminal.ended, 3);
+});
+
+test('a hand-over keeps as much of a long output as the terminal, at the same positions', async () => {
+  const line = `${'x'.repeat(99)}\n`;
+  const { pty, terminal } = await handedOver(async (before) => {
+    for (let i = 0; i < 100; i++) before.print(line.repeat(40));
+    await settled();
+  });
+  pty.end(0);
+  const { text } = await all(terminal.attach(WATCH));
+  assert.equal(text, line.repeat(text.length / 100));
+  assert.ok(text.length > 250 * KIB);
+  const missed = await all(terminal.attach({ as: 'watch', after: 0 }));
+  assert.deepEqual(missed.others[1], { missed: 400_000 - 256 * KIB });
+});
+
+test('after a hand-over, output waits for the writer to come back, but not for ever', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const chunk = 'y'.repeat(64 * KIB);
+  const begin = () =>
+    handedOver(async (before, terminal) => {
+      terminal.attach(WRITE);
+      before.print(chunk);
+      await settled();
+    });
+  const [back, gone] = [await begin(), await begin()];
+  for (const { pty } of [back, gone]) {
+    for (let i = 0; i < 20; i++) pty.print(chunk);
+    await settled();
+    assert.ok(pty.read <= 4, `${pty.read} chunks were read`);
+    pty.end(0);
+  }
+  const { text, others } = await all(back.terminal.attach({ as: 'write', after: 0 }));
+  assert.equal(text.length, 21 * chunk.length);
+  assert.deepEqual(others, [{ isWriter: true }]);
+  t.mock.timers.tick(30_000);
+  assert.equal(await gone.terminal.ended, 0);
+});
+
+test('a terminal is handed over even if its writer does not read, with all that the writer has yet to read', async () => {
+  const { before, pty, terminal } = await handedOver(async (printing, first) => {
+    first.attach(WRITE);
+    for (let i = 0; i < 20; i++) printing.print('z'.repeat(64 * KIB));
+    await settled();
+  });
+  pty.end(0);
+  const { text, others } = await all(terminal.attach({ as: 'write', after: 0 }));
+  assert.equal(text.length, before.read * 64 * KIB);
+  assert.deepEqual(others, [{ isWriter: true }]);
 });

@@ -5,8 +5,10 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
-import { type Opening, Terminals } from '../../ttys/terminals.ts';
-import { FakePty } from '../support/fake-pty.ts';
+import { misfit } from '../../parsing/json.ts';
+import { HandedTerminal } from '../../ttys/handed-terminal.ts';
+import { type Open, type Opening, Terminals } from '../../ttys/terminals.ts';
+import { FakePty, PassablePty } from '../support/fake-pty.ts';
 
 const LONG = 3_600_000;
 
@@ -56,7 +58,7 @@ test('a terminal is held until its program has ended, and the log says who opene
   pty.end(7);
   while (root.holdings.list().length > 0) await turn();
   assert.deepEqual(terminals.list(), []);
-  assert.throws(() => terminals.find(terminal.id, 'x'), { code: 'terminal.unknown' });
+  await assert.rejects(terminals.find(terminal.id, 'x'), { code: 'terminal.unknown' });
   assert.deepEqual(said(), [
     ['terminal opened', '10.0.0.1', 'one', 'sh', 'root', undefined],
     ['terminal ended', '10.0.0.1', 'one', 'sh', 'root', 7],
@@ -140,4 +142,69 @@ test('a terminal is hung up even if the service dies and its container keeps run
   const { pty } = await begin();
   await root.leave(new Error('the service dies'));
   assert.ok(pty.isHungUp);
+});
+
+test('terminals that can be handed over are, even if they open meanwhile, and their programs keep running', async (t) => {
+  const { root, terminals, begin } = open(t);
+  const pty = new PassablePty();
+  const { terminal } = await begin('one', pty);
+  const host = await begin('two');
+  const kept: [string, number][] = [];
+  terminals.passOn((...one) => kept.push(one));
+  const late = await begin('one', new PassablePty());
+  assert.deepEqual(kept, [
+    [`terminal-${terminal.id}`, 7],
+    [`terminal-${late.terminal.id}`, 7],
+  ]);
+  const handed = JSON.parse(JSON.stringify(await terminals.handed()));
+  assert.deepEqual(
+    handed.map((one: unknown) => misfit(HandedTerminal, one)),
+    [undefined, undefined],
+  );
+  assert.equal(handed[0].id, terminal.id);
+  await terminals.leave(new Error('the next service takes over'));
+  assert.deepEqual(
+    terminals.list().map((one) => one.terminal),
+    [host.terminal],
+  );
+  assert.deepEqual([pty.isAbandoned, pty.isHungUp], [true, false]);
+  assert.equal(root.holdings.list().length, 1);
+});
+
+test('a terminal that was taken over is like any other, and clients wait for it', async (t) => {
+  const before = open(t);
+  const { terminal } = await before.begin('one', new PassablePty());
+  before.terminals.passOn(() => {});
+  const [left] = await before.terminals.handed();
+  const taken = Promise.withResolvers<void>();
+  const log = createLogger({ level: 'silent', stream: { write: () => {} } });
+  const root = new Lifetime('test');
+  t.after(() => root.end());
+  const terminals = new Terminals({ all: 10, each: 5, idle: LONG, hostUser: undefined }, log, taken.promise);
+  const found = terminals.find(terminal.id, 'x');
+  const pty = new FakePty();
+  await terminals.takeOver(root.child('terminal'), left as HandedTerminal, () => pty);
+  taken.resolve();
+  assert.equal((await found).began.getTime(), terminal.began.getTime());
+  const [{ container, program, user, by }] = terminals.list() as [Open];
+  assert.deepEqual([container, program, user, by], ['one', 'sh', 'root', '10.0.0.1']);
+  await terminals.end(terminal.id);
+  assert.ok(pty.isHungUp);
+  assert.deepEqual(root.holdings.list(), []);
+});
+
+test('a terminal whose connection cannot be used holds nothing', async (t) => {
+  const before = open(t);
+  await before.begin('one', new PassablePty());
+  before.terminals.passOn(() => {});
+  const [left] = await before.terminals.handed();
+  const { root, terminals } = open(t);
+  const broken = () => {
+    throw new Error('it is no socket');
+  };
+  await assert.rejects(
+    terminals.takeOver(root.child('terminal'), left as HandedTerminal, broken),
+    /it is no socket/,
+  );
+  assert.deepEqual([terminals.list(), root.holdings.list()], [[], []]);
 });

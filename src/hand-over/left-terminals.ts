@@ -1,0 +1,89 @@
+/**
+ * The terminals of the previous service. This service goes on with each of which it has the state and the connection. The
+ * others end, and nothing else fails.
+ */
+
+import { isContainerId } from '../../container/identity.ts';
+import type { Tracker } from '../../container/tracker.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { Exec } from '../../docker-engine/exec.ts';
+import { hangUp } from '../../docker-engine/terminal-processes.ts';
+import { messageOf } from '../../errors/service-error.ts';
+import type { Descriptors } from '../../lifetime/descriptors.ts';
+import type { Lifetime } from '../../lifetime/lifetime.ts';
+import type { Logger } from '../../logging/logger.ts';
+import type { Nodes } from '../../managed-nodes/nodes.ts';
+import { isRecord, misfit } from '../../parsing/json.ts';
+import { connectionOf, HandedTerminal } from '../../ttys/handed-terminal.ts';
+
+/** What is logged of a terminal that cannot be taken over. */
+const NOT_TAKEN = 'a terminal of the previous service cannot be taken over, so it ends';
+
+export class LeftTerminals {
+  readonly #terminals: readonly HandedTerminal[];
+  readonly #descriptors: Descriptors;
+  readonly #log: Logger;
+
+  /** @param handed as the previous service has written it */
+  constructor(handed: readonly unknown[], descriptors: Descriptors, log: Logger) {
+    this.#descriptors = descriptors;
+    this.#log = log;
+    this.#terminals = handed.flatMap((one) => (this.#fits(one) ? [one] : []));
+  }
+
+  #fits(one: unknown): one is HandedTerminal {
+    const why = misfit(HandedTerminal, one) ?? this.#whyNotConnected(one as HandedTerminal);
+    if (why === undefined) return true;
+    this.#log.error({ ...(isRecord(one) && { terminal: one.id }), why }, NOT_TAKEN);
+    return false;
+  }
+
+  #whyNotConnected({ id }: HandedTerminal): string | undefined {
+    return this.#descriptors.has(connectionOf(id)) ? undefined : 'its connection was not passed on';
+  }
+
+  /** Their programs go on until this service takes them over. */
+  get ids(): ReadonlySet<string> {
+    return new Set(this.#terminals.map(({ id }) => id));
+  }
+
+  /** Never rejects. */
+  async takeOver(tracker: Tracker, nodes: Pick<Nodes, 'lend'> | undefined): Promise<void> {
+    await Promise.all(this.#terminals.map((one) => this.#takeOver(one, tracker, nodes)));
+  }
+
+  async #takeOver(
+    left: HandedTerminal,
+    tracker: Tracker,
+    nodes: Pick<Nodes, 'lend'> | undefined,
+  ): Promise<void> {
+    const { id: terminal, exec } = left;
+    const { docker, terminals } = tracker.host;
+    const take = () => {
+      const descriptor = this.#descriptors.take(connectionOf(terminal)) as number;
+      return Exec.takeOver(docker, exec, terminal, descriptor);
+    };
+    try {
+      await terminals.takeOver(lifetimeFor(left, tracker, nodes), left, take);
+    } catch (error) {
+      this.#log.error({ terminal, why: messageOf(error) }, NOT_TAKEN);
+      const { session } = exec;
+      await hangUp({ dockerId: exec.dockerId as DockerId, terminal, session }).catch((failed: unknown) =>
+        this.#log.error({ terminal, error: failed }, messageOf(failed)),
+      );
+    }
+  }
+}
+
+/** @throws Error if its container does not run any more */
+function lifetimeFor(
+  { container }: HandedTerminal,
+  tracker: Tracker,
+  nodes: Pick<Nodes, 'lend'> | undefined,
+): Lifetime {
+  const lifetime = isContainerId(container)
+    ? tracker.byId(container)?.lend('terminal')
+    : nodes?.lend(container);
+  if (!lifetime) throw new Error('its container has ended');
+  return lifetime;
+}

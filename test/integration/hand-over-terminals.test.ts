@@ -1,0 +1,208 @@
+/** Terminals in containers across upgrades: their programs keep running, and no byte is lost in either direction. */
+
+import assert from 'node:assert/strict';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { NODE_FLAGS } from '../../scripts/node-flags.ts';
+import { Operator } from '../support/operator.ts';
+import { Person } from '../support/person.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { containerOn, importShellImage } from '../support/shell-image.ts';
+import { until } from '../support/site.ts';
+import { TerminalClient } from '../support/terminal-client.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const PROGRAM = join(import.meta.dirname, '../../src/ecs-host-service.ts');
+const DYING = join(import.meta.dirname, '../support/dying-service.ts');
+/** Without such a file, it is the service; with it, it is once a service that does not come up. */
+const FAILS_ONCE = `
+  if rm "$ROOT/fails" 2> /dev/null; then sh -c 'LISTEN_PID=$$ exec "$@"' sh ${[process.execPath, ...NODE_FLAGS, DYING].join(' ')} step-fails nodes; exit 79; fi
+  exec ${[process.execPath, ...NODE_FLAGS, PROGRAM].join(' ')}`;
+
+/** Prints numbered lines until it has read a line, and then what it has read. */
+const NUMBERS = `stty -echo -opost
+  (i=1; while [ ! -e /tmp/stop ]; do seq $i $((i + 999)); i=$((i + 1000)); sleep 0.02; done) &
+  read line; > /tmp/stop; wait; echo "got $line"; stty size; exit 7`;
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+  await importShellImage(host.docker);
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+/** A service that the launcher starts again, and a container on it. */
+async function begin() {
+  const root = host.newRoot();
+  const options = { executable: 'sh', arguments: ['-c', FAILS_ONCE], launcher: [] };
+  const service = await host.start({ ...options, env: { ROOT: root } }).ready();
+  return { root, service, id: await containerOn(root), descriptors: descriptorsOf(service.child.pid) };
+}
+
+function descriptorsOf(pid: number | undefined): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** Upgrades, and then nothing is left in the store. */
+async function upgrade({ service, descriptors }: { service: ServiceProcess; descriptors: number }) {
+  const from = service.lines.length;
+  service.child.kill('SIGUSR1');
+  await service.message('took the host over', from);
+  await until('the store is empty', () => descriptorsOf(service.child.pid) === descriptors);
+}
+
+/** A program's client that attaches again whenever the service tells it to. */
+class Follower implements Disposable {
+  readonly #root: string;
+  readonly #chunks: Buffer[] = [];
+  #client: TerminalClient | undefined;
+  /** What was typed while there was a connection. */
+  typed = '';
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  async open(path: string): Promise<void> {
+    this.#client = await TerminalClient.open(this.#root, path, (bytes) => this.#chunks.push(bytes));
+  }
+
+  get client(): TerminalClient {
+    return this.#client as TerminalClient;
+  }
+
+  get output(): string {
+    return Buffer.concat(this.#chunks).toString();
+  }
+
+  get bytes(): number {
+    return this.#chunks.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** Resolves when the program has ended. @returns its exit code */
+  async follow(): Promise<unknown> {
+    const { terminal } = this.client;
+    for (;;) {
+      const { client } = this;
+      await client.until(() => client.isClosed);
+      const { type, exitCode } = client.told.at(-1) ?? {};
+      if (type === 'ended') return exitCode;
+      assert.equal(client.closed, 1012);
+      const after = this.bytes;
+      const isBack = () =>
+        this.open(`/terminals/${terminal}/attach?after=${after}`).then(
+          () => true,
+          () => false,
+        );
+      await until('it is attached again', isBack);
+      assert.equal(this.client.told[0]?.after, after);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.client.socket.terminate();
+  }
+
+  /** Types all the time, until it is told to stop. */
+  async typeUntil(isOver: () => boolean): Promise<void> {
+    for (let i = 0; !isOver(); i++) {
+      const letter = String.fromCharCode(97 + (i % 26));
+      this.client.socket.send(Buffer.from(letter), (error) => {
+        if (!error) this.typed += letter;
+      });
+      await pause(5);
+    }
+  }
+}
+
+function query(...words: readonly string[]): string {
+  return words.map((word) => `command=${encodeURIComponent(word)}`).join('&');
+}
+
+/** @returns how many numbered lines there are; each must be there once, in order */
+function countNumbers(output: string): number {
+  const numbers = output.split('\n').filter((line) => /^\d+$/.test(line));
+  const wrong = numbers.findIndex((line, i) => line !== String(i + 1));
+  const around = JSON.stringify(numbers.slice(Math.max(0, wrong - 5), wrong + 5));
+  assert.equal(wrong, -1, `${around} in ${JSON.stringify(output.slice(0, 200))}…`);
+  return numbers.length;
+}
+
+test('across upgrades in a row, a client at a terminal misses no output, and what it types arrives', async () => {
+  const { root, id, service, ...before } = await begin();
+  using follower = new Follower(root);
+  await follower.open(`/containers/${id}/terminal?columns=80&rows=24&${query('/bin/sh', '-c', NUMBERS)}`);
+  const ended = follower.follow();
+  // Before that, the terminal would echo what is typed.
+  await until('it prints', () => follower.bytes > 0);
+  let isOver = false;
+  const typing = follower.typeUntil(() => isOver);
+  for (let upgrades = 0; upgrades < 2; upgrades++) {
+    const { bytes, typed } = follower;
+    const isBusy = () => follower.bytes > bytes + 10_000 && follower.typed.length > typed.length + 20;
+    await until('it prints, and somebody types', isBusy);
+    await upgrade({ service, ...before });
+  }
+  await until('it is attached', () => !follower.client.isClosed);
+  isOver = true;
+  await typing;
+  follower.client.socket.send('{"type":"resize","columns":100,"rows":30}');
+  follower.client.type('\r');
+  assert.equal(await ended, 7);
+  const { output, typed } = follower;
+  assert.ok(countNumbers(output) > 3000);
+  assert.ok(output.endsWith(`got ${typed}\n30 100\n`), output.slice(-3000));
+  assert.deepEqual((await new Operator(root).get('/v1/terminals')).body, { terminals: [] });
+  assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('a service that does not come up leaves terminals to the next one as they were', async () => {
+  const { root, id, service, ...before } = await begin();
+  using follower = new Follower(root);
+  await follower.open(`/containers/${id}/terminal?${query('/bin/sh', '-c', NUMBERS)}`);
+  const ended = follower.follow();
+  writeFileSync(join(root, 'fails'), '');
+  await upgrade({ service, ...before });
+  assert.ok(
+    service.lines.some(({ msg }) => msg.includes('nodes fails on purpose')),
+    service.log(),
+  );
+  await until('it is attached', () => !follower.client.isClosed);
+  follower.client.type('x\r');
+  assert.equal(await ended, 7);
+  assert.ok(countNumbers(follower.output) > 1000);
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('the command line goes on by itself, and a terminal that nobody uses goes on too', async (t) => {
+  const { root, id, service, ...before } = await begin();
+  const env = { PATH: process.env.PATH as string, ROOT: root };
+  const at = (...words: readonly string[]) => {
+    const person = new Person(process.execPath, [...NODE_FLAGS, PROGRAM, 'exec', ...words], { env });
+    t.after(() => person.kill());
+    return person;
+  };
+  const away = at(id);
+  await away.sees(/# /);
+  away.type('stayed=here\r');
+  await away.sees(/here\r\n.*# /);
+  away.type('\x1d\x1d\x1d');
+  const [, terminal = ''] = await away.sees(/exec --attach ([0-9a-f]{16})/);
+  assert.equal(await away.ended(), 0);
+  const person = at(id);
+  await person.sees(/# /);
+  await upgrade({ service, ...before });
+  person.type('echo $((6 * 7)); exit 5\r');
+  await person.sees(/\n42\r\n/);
+  assert.equal(await person.ended(), 5);
+  const back = at('--attach', terminal);
+  await back.sees(/# /);
+  back.type('echo "still $stayed"; exit 6\r');
+  await back.sees(/still here/);
+  assert.equal(await back.ended(), 6);
+  assert.equal(await service.stop(), 0, service.log());
+});

@@ -1,0 +1,149 @@
+/** The connection of a terminal in a hand-over: each byte arrives once, whoever reads or writes it. */
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Docker } from '../../docker-engine/docker.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { Exec } from '../../docker-engine/exec.ts';
+
+const TERMINAL = '0123456789abcdef';
+const DOCKER_ID = '0'.repeat(64) as DockerId;
+
+/** A program in a terminal, and the Engine's end of its connection. */
+async function start(t: TestContext): Promise<{ docker: Docker; exec: Exec; program: Socket }> {
+  const program = Promise.withResolvers<Socket>();
+  const server = createServer((request, response) => {
+    const { method, url = '' } = request;
+    request.resume();
+    response.setHeader('content-type', 'application/json');
+    if (url.includes('/version')) response.end('{"ApiVersion":"1.41","Version":"20.10"}');
+    else if (method === 'POST' && url.includes('/containers/')) response.writeHead(201).end('{"Id":"e"}');
+    else if (url.includes('/resize')) response.end();
+    else response.end('{"Running":true,"ExitCode":null,"Pid":4194304}');
+  });
+  server.on('upgrade', (_request, socket: Socket) => {
+    socket.write('HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n');
+    program.resolve(socket.pause());
+  });
+  const path = join(tmpdir(), randomUUID());
+  await once(server.listen(path), 'listening');
+  const docker = await Docker.open(path);
+  const exec = await Exec.start(
+    docker,
+    {
+      terminal: TERMINAL,
+      dockerId: DOCKER_ID,
+      command: ['sh'],
+      user: undefined,
+      type: 'xterm',
+      size: { columns: 80, rows: 24 },
+    },
+    AbortSignal.timeout(20_000),
+  );
+  const socket = await program.promise;
+  t.after(() => {
+    socket.destroy();
+    server.close();
+    server.closeAllConnections();
+  });
+  return { docker, exec, program: socket };
+}
+
+/** Keeps the connection as the store does, and reads what comes on it when it is told to. */
+class Next {
+  #child: ChildProcess | undefined;
+
+  get child(): ChildProcess {
+    return this.#child as ChildProcess;
+  }
+
+  readonly keep = (descriptor: number): void => {
+    const stdio = [descriptor, 'pipe', 'inherit', 'pipe'] as const;
+    this.#child = spawn('sh', ['-c', 'read -r _ <&3; exec cat'], { stdio: [...stdio] });
+  };
+
+  /** All that comes on the connection until it ends. */
+  async read(): Promise<Buffer> {
+    (this.child.stdio[3] as Socket).end('\n');
+    return await buffer(this.child.stdout as NodeJS.ReadableStream);
+  }
+}
+
+/** Lines that all differ. */
+function numbers(count: number): Buffer {
+  return Buffer.from(Array.from({ length: count }, (_, i) => `${i}\n`).join(''));
+}
+
+/** The bytes are too many for a picture of the difference. */
+function assertSame(parts: readonly Uint8Array[], whole: Buffer): void {
+  const got = Buffer.concat(parts);
+  const at = got.findIndex((byte, i) => byte !== whole[i]);
+  assert.ok(
+    got.equals(whole),
+    `${parts.map(({ length }) => length).join()} of ${whole.length}, wrong at ${at}`,
+  );
+}
+
+test('the next service reads the output from the byte at which the old one stopped', async (t) => {
+  for (const reads of [0, 1, 3]) {
+    const { exec, program } = await start(t);
+    const next = new Next();
+    const printed = numbers(200_000);
+    program.end(printed);
+    const output = exec.output[Symbol.asyncIterator]();
+    const seen: Uint8Array[] = [];
+    for (let i = 0; i < reads; i++) seen.push((await output.next()).value as Uint8Array);
+    await turn();
+    assert.equal(exec.passOn(next.keep), true);
+    for (let one = await output.next(); !one.done; one = await output.next()) seen.push(one.value);
+    const before = Buffer.from(exec.handed.printed, 'base64');
+    assertSame([...seen, before, await next.read()], printed);
+  }
+});
+
+test('input that the program has not taken is handed over, and so is input that comes later', async (t) => {
+  const { exec, program } = await start(t);
+  const next = new Next();
+  const typed = numbers(200_000);
+  const middle = typed.length - 1000;
+  const writing: Promise<void>[] = [];
+  for (let i = 0; i < middle; i += 400_000)
+    writing.push(exec.write(typed.subarray(i, Math.min(i + 400_000, middle))));
+  exec.passOn(next.keep);
+  await exec.write(typed.subarray(middle));
+  await Promise.all(writing);
+  const left = Buffer.from(exec.handed.typed, 'base64');
+  assert.ok(left.length > 1000 && left.length < typed.length, `${left.length}`);
+  const taken = buffer(program);
+  program.resume();
+  next.child.kill('SIGKILL');
+  assertSame([await taken, left], typed);
+});
+
+test('a connection that has ended is not handed over', async (t) => {
+  const { exec, program } = await start(t);
+  program.end();
+  for await (const _ of exec.output) assert.fail('nothing was printed');
+  assert.equal(
+    exec.passOn(() => assert.fail('there is nothing to keep')),
+    false,
+  );
+});
+
+test('a descriptor of another kind is refused and closed', async (t) => {
+  const { docker } = await start(t);
+  const descriptor = openSync('/dev/null', 'r');
+  const handed = { id: 'e', dockerId: DOCKER_ID, printed: '', typed: '' };
+  assert.throws(() => Exec.takeOver(docker, handed, TERMINAL, descriptor));
+  assert.throws(() => closeSync(descriptor), { code: 'EBADF' });
+});
