@@ -160,7 +160,7 @@ test('across upgrades in a row, a client at a terminal misses no output, and wha
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('a service that does not come up leaves terminals to the next one as they were', async () => {
+test('a service that fails to start leaves the terminals unchanged for the next one', async () => {
   const { root, id, service, ...before } = await begin();
   using follower = new Follower(root);
   await follower.open(`/containers/${id}/terminal?${query('/bin/sh', '-c', NUMBERS)}`);
@@ -178,7 +178,7 @@ test('a service that does not come up leaves terminals to the next one as they w
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('the command line goes on by itself, and a terminal that nobody uses goes on too', async (t) => {
+test('the command line attaches again by itself, and a terminal without a client keeps running', async (t) => {
   const { root, id, service, ...before } = await begin();
   const env = { PATH: process.env.PATH as string, ROOT: root };
   const at = (...words: readonly string[]) => {

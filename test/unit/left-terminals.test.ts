@@ -50,7 +50,7 @@ function begin(t: TestContext, left: readonly unknown[], descriptors: Readonly<R
 
 const [A, B, C] = ['a', 'b', 'c'].map((letter) => letter.repeat(16)) as [string, string, string];
 
-test('a terminal goes on if its state fits and its connection is there, and the log says why another does not', (t) => {
+test('a terminal is taken over if its state is valid and its connection is there, and the log says why another does not', (t) => {
   const { kept: _, ...misfit } = handed(C);
   const { found, lines } = begin(t, [handed(A), handed(B), misfit, null, 'text'], { [A]: 100, [C]: 101 });
   assert.deepEqual([...found.ids], [A]);
@@ -67,7 +67,7 @@ test('a terminal goes on if its state fits and its connection is there, and the 
   assert.match(String(lines[1]?.why), /kept/);
 });
 
-test('a terminal whose container is gone, or whose connection is none, ends alone', async (t) => {
+test('a terminal whose container is gone, or whose connection is invalid, ends and affects no other', async (t) => {
   const descriptor = openSync('/dev/null', 'r');
   const { root, found, tracker, terminals, received, lines } = begin(
     t,

@@ -202,7 +202,7 @@ test('a hand-over keeps as much of a long output as the terminal, at the same po
   assert.deepEqual(missed.others[1], { missed: 400_000 - 256 * KIB });
 });
 
-test('after a hand-over, output waits for the writer to come back, but not for ever', async (t) => {
+test('after a hand-over, output waits for the writer to come back, but only for a while', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const chunk = 'y'.repeat(64 * KIB);
   const begin = () =>
