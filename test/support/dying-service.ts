@@ -13,6 +13,9 @@ const [fault = '', detail = ''] = process.argv.slice(2);
 /** Takes the identifying port after it was allotted and before Docker binds it. */
 const thief = createServer();
 
+/** It listens from the start: the test sends the signal when it sees the log line, which comes before the fault. */
+const urged = fault === 'release-waits' ? once(process, 'SIGURG') : undefined;
+
 /** For faults in the observer's results. */
 const OBSERVERS: Readonly<Record<string, Observer>> = {
   'step-fails': {
@@ -56,7 +59,7 @@ const OBSERVERS: Readonly<Record<string, Observer>> = {
   },
   'release-waits': {
     holding: async ({ step, holding }) => {
-      if (step === 'releasing' && holding.kind === detail) await once(process, 'SIGURG');
+      if (step === 'releasing' && holding.kind === detail) await urged;
     },
   },
   'step-waits': {
