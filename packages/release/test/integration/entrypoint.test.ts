@@ -151,7 +151,7 @@ test('each failure has its own exit code and a message without the secret, and n
     [{ IDENTITY: 'gone' }, 72, /no secret gone in us-east-1/],
     [{ IDENTITY: 'text' }, 75, /the secret text is not JSON/],
     [{ application_type: 'portal' }, 67, /set it to one of shell, look, file/],
-    [{ AWS_ENDPOINT_URL: 'http://127.0.0.1:9' }, 79, /see that the task can reach it/],
+    [{ AWS_ENDPOINT_URL: 'http://127.0.0.1:9' }, 79, /check that the task can reach it/],
   ];
   for (const [environment, code, message] of failures) {
     const { stdout, stderr, status } = run('echo started', 'shell', environment);
