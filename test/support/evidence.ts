@@ -2,6 +2,7 @@
 
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { LAUNCHER } from './launched.ts';
 
 /** The directory that the runner names; without it nothing is kept. */
 const { TEST_EVIDENCE } = process.env;
@@ -11,7 +12,11 @@ export function keep(source: string, text: string): void {
   if (TEST_EVIDENCE) appendFileSync(join(TEST_EVIDENCE, `${source}-${process.pid}`), `${text}\n`);
 }
 
-/** Keeps the command line of a process, and the command lines and environments of all its descendants. @returns their number */
+/**
+ * Keeps the command line of a service, and the command lines and environments of all its descendants. Under the launcher,
+ * the service is a child, whose environment has the settings.
+ * @returns their number
+ */
 export function keepProcesses(pid: number): number {
   const read = (id: number | string, file: string) => {
     try {
@@ -20,12 +25,15 @@ export function keepProcesses(pid: number): number {
       return ''; // It has ended.
     }
   };
-  keep('children', read(pid, 'cmdline'));
+  const command = read(pid, 'cmdline');
+  keep('children', command);
+  const launcher = command.startsWith(LAUNCHER) ? String(pid) : undefined;
   const ids = [String(pid)];
   for (const parent of ids) {
     const children = readdirSync('/proc').filter((id) => read(id, 'status').includes(`\nPPid:\t${parent}\n`));
     ids.push(...children);
-    for (const id of children) keep('children', `${read(id, 'cmdline')} ${read(id, 'environ')}`);
+    for (const id of children)
+      keep('children', `${read(id, 'cmdline')} ${parent === launcher ? '' : read(id, 'environ')}`);
   }
   return ids.length - 1;
 }
