@@ -1,6 +1,6 @@
 /**
  * The host ports that managed nodes want. A hosted container gets none of them, also while the node does not run and the
- * port is free. A file keeps them for the next service, which starts before it has read the feed, and perhaps long
+ * port is free. A file keeps them for the next service, which starts before it has read the feed, sometimes long
  * before.
  */
 
@@ -36,7 +36,7 @@ export class ClaimedPorts {
 
   /**
    * Replaces all claims.
-   * @param unknown nodes whose ports the feed does not tell; they keep what they have
+   * @param unknown nodes whose ports the feed does not say; they keep their claims
    */
   async claim(
     ports: ReadonlyMap<string, readonly ClaimedPort[]>,

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Milliseconds from the begin of a wait within which all rings cause one wake-up. A later ring causes one at once. */
+/** In milliseconds. Rings within this time of the beginning of a wait cause one wake-up. A later ring wakes at once. */
 const TOGETHER = 50;
 
 export class Alarm {

@@ -43,7 +43,7 @@ async function linkTarget(docker: Docker, id: DockerId, path: string): Promise<s
       .getContainer(id)
       .infoArchive({ path, abortSignal })
       .then((answer: IncomingMessage) => {
-        // The head contains all information, and nothing else would end the connection.
+        // The head contains all information. Without this, the connection would stay open.
         answer.destroy();
         return answer.headers['x-docker-container-path-stat'] as string | undefined;
       })

@@ -118,7 +118,7 @@ class Line {
 
   /** Passes input in order, and at once if none is waiting. While two messages wait, nothing more is read. */
   async #take(data: RawData, isBinary: boolean): Promise<void> {
-    // A client may send more until it answers the close, and only if it was refused, that is of no use.
+    // A client may send more until it answers the close. That input is used, unless the client was refused.
     if (this.#isRefused) return;
     this.#heard();
     const pass = () => this.#pass(data, isBinary);

@@ -86,7 +86,7 @@ export class Looking {
       const answer = await this.#docker.call('inspect', PATIENCE, (abortSignal, api) =>
         api.getContainer(id).infoArchive({ path, abortSignal }),
       );
-      // The head contains all information, and nothing else would end the connection.
+      // The head contains all information. Without this, the connection would stay open.
       (answer as unknown as Readable).destroy();
       return true;
     } catch {

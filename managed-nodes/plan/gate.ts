@@ -52,7 +52,7 @@ export function judge(
   return now < until ? { is: 'open', why: PROOF, until } : GOOD;
 }
 
-/** When the time is over, the old container goes too, because it may have given away already what it needs. */
+/** At the deadline, the old container is removed all the same, because it may have given away what it needs. */
 function judgeHandOver({ file, isComplete }: HandOver, now: number, last: number): Verdict {
   if (isComplete) return GOOD;
   if (now >= last) return { is: 'good', why: `the new container did not write ${file} in time` };

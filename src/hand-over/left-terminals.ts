@@ -1,6 +1,6 @@
 /**
- * The terminals of the previous service. This service goes on with each of which it has the state and the connection. The
- * others end, and nothing else fails.
+ * The terminals of the previous service. This service takes over each terminal whose state and connection it
+ * has. The others end, and nothing else fails.
  */
 
 import { isContainerId } from '../../container/identity.ts';
@@ -16,7 +16,7 @@ import type { Nodes } from '../../managed-nodes/nodes.ts';
 import { isRecord, misfit } from '../../parsing/json.ts';
 import { connectionOf, HandedTerminal } from '../../ttys/handed-terminal.ts';
 
-/** What is logged of a terminal that cannot be taken over. */
+/** The log message for a terminal that cannot be taken over. */
 const NOT_TAKEN = 'a terminal of the previous service cannot be taken over, so it ends';
 
 export class LeftTerminals {

@@ -75,7 +75,7 @@ export class Passing {
   /**
    * The start is complete: what is left of a hand-over goes. A failure keeps descriptors open, and is only logged.
    *
-   * Only now, terminals are taken over: until here, the next service could still need what their programs print.
+   * Terminals are taken over only now. If this start had failed, the next service would have needed their output.
    */
   async complete(hosted: Hosted, nodes: Pick<Nodes, 'lend'> | undefined): Promise<void> {
     this.#isOver.abort();

@@ -30,7 +30,7 @@ export const HandOver = Type.Object({
   containers: Type.Array(HandedContainer),
   kept: Type.Array(HandedKept),
   pools: Type.Optional(HandedPools),
-  /** Each is a `HandedTerminal`. One that is not ends alone. */
+  /** Each is a `HandedTerminal`. A terminal whose entry is invalid ends, and the others go on. */
   terminals: Type.Optional(Type.Array(Type.Unknown())),
   events: Type.Object({
     service: Type.String({ pattern: '^[0-9a-f]{8}$' }),

@@ -29,7 +29,7 @@ export async function openSocket(target: Target, path: string): ReturnType<typeo
   });
 }
 
-/** In milliseconds: how long a connection is tried again, and the pause between two attempts. */
+/** In milliseconds: how long the client keeps reconnecting, and the pause between two attempts. */
 const PATIENCE = 60_000;
 const BETWEEN_ATTEMPTS = 200;
 
