@@ -3,28 +3,16 @@
  * SEED repeats a sequence.
  */
 
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { Chance } from '../support/chance.ts';
+import { hostForNodes } from '../support/host-for-nodes.ts';
 import { deathOf, NodeChaos } from '../support/node-chaos.ts';
 import { NodeSite } from '../support/node-site.ts';
-import { Registry } from '../support/registry.ts';
 import { SEED } from '../support/seed.ts';
-import { TestHost } from '../support/test-host.ts';
 
 const { NODE_DEATHS = '3' } = process.env;
 
-let host: TestHost;
-let registry: Registry;
-before(async () => {
-  host = new TestHost();
-  await host.startDocker();
-  registry = await Registry.open();
-});
-after(async () => {
-  await registry[Symbol.asyncDispose]();
-  await host[Symbol.asyncDispose]();
-});
-afterEach(() => host.finish());
+const { host, registry } = await hostForNodes();
 
 test('whenever the service or Docker is killed, nodes settle in their wanted state, and nothing else is left', async (t) => {
   const chance = new Chance(SEED);

@@ -5,26 +5,14 @@ import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import { hostForNodes } from '../support/host-for-nodes.ts';
 import { NodeSite, RUNS } from '../support/node-site.ts';
-import { Registry } from '../support/registry.ts';
-import { TestHost } from '../support/test-host.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../src/ecs-host-service.ts');
 
-let host: TestHost;
-let registry: Registry;
-before(async () => {
-  host = new TestHost();
-  await host.startDocker();
-  registry = await Registry.open();
-});
-after(async () => {
-  await registry[Symbol.asyncDispose]();
-  await host[Symbol.asyncDispose]();
-});
-afterEach(() => host.finish());
+const { host, registry } = await hostForNodes();
 
 test('if a service is killed at any step of a replacement, the next service completes it', async () => {
   const site = new NodeSite(host);

@@ -1,24 +1,12 @@
 /** The hand-over of a node from one real container to the next. */
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import { hostForNodes } from '../support/host-for-nodes.ts';
 import { NodeSite, RUNS } from '../support/node-site.ts';
-import { Registry } from '../support/registry.ts';
-import { TestHost } from '../support/test-host.ts';
 
-let host: TestHost;
-let registry: Registry;
-before(async () => {
-  host = new TestHost();
-  await host.startDocker();
-  registry = await Registry.open();
-});
-after(async () => {
-  await registry[Symbol.asyncDispose]();
-  await host[Symbol.asyncDispose]();
-});
-afterEach(() => host.finish());
+const { host, registry } = await hostForNodes();
 
 const FILE = '/taken-over';
 const BOTH = ['web', 'web.next'];

@@ -2,12 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { NODE_FLAGS } from '../../scripts/node-flags.ts';
+import { hostForNodes } from '../support/host-for-nodes.ts';
 import { NodeSite } from '../support/node-site.ts';
 import { Person } from '../support/person.ts';
-import { Registry } from '../support/registry.ts';
-import { TestHost } from '../support/test-host.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../src/ecs-host-service.ts');
 const QUICK = { healthyAfter: 0.2 };
@@ -15,18 +14,7 @@ const QUICK = { healthyAfter: 0.2 };
 const SCRIPT =
   '/bin/busybox ln -s busybox /bin/sh; trap "echo last; exit 0" TERM; echo began; while :; do /bin/busybox sleep 1; done';
 
-let host: TestHost;
-let registry: Registry;
-before(async () => {
-  host = new TestHost();
-  await host.startDocker();
-  registry = await Registry.open();
-});
-after(async () => {
-  await registry[Symbol.asyncDispose]();
-  await host[Symbol.asyncDispose]();
-});
-afterEach(() => host.finish());
+const { host, registry } = await hostForNodes();
 
 function at(root: string, ...words: readonly string[]): Person {
   const env = { PATH: process.env.PATH as string, ROOT: root };

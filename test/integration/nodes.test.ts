@@ -3,28 +3,17 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { findCloud } from '../../src/doctor/cloud-checks.ts';
+import { hostForNodes } from '../support/host-for-nodes.ts';
 import { askForMetrics } from '../support/metrics.ts';
 import { NodeSite, RUNS } from '../support/node-site.ts';
 import { Receiver } from '../support/receiver.ts';
 import { Registry } from '../support/registry.ts';
 import { REGISTRY_PASSWORD } from '../support/secrets.ts';
-import { TestHost } from '../support/test-host.ts';
 
-let host: TestHost;
-let registry: Registry;
-before(async () => {
-  host = new TestHost();
-  await host.startDocker();
-  registry = await Registry.open();
-});
-after(async () => {
-  await registry[Symbol.asyncDispose]();
-  await host[Symbol.asyncDispose]();
-});
-afterEach(() => host.finish());
+const { host, registry } = await hostForNodes();
 
 /** Half a second is enough to see that a script does not exit at once. */
 const QUICK = { healthyAfter: 0.5 };
