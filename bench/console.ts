@@ -50,21 +50,26 @@ const WATCH = `
     if (value?.container?.id && value.code) delivered.set(value.container.id.slice(0, 12), { state: value.container.state, frame });
     return value;
   };
-  globalThis.framesOfEvents = [];
+  const moment = () => Promise.withResolvers();
+  const [shown, loaded, all] = [moment(), moment(), moment()];
+  const frames = [];
+  Object.assign(globalThis, { shownAfter: shown.promise, loadedAfter: loaded.promise, framesOfEvents: all.promise });
   const look = () => {
-    if (globalThis.shownAfter === undefined && document.querySelectorAll('tbody tr').length >= ${CONTAINERS})
-      requestAnimationFrame(() => { globalThis.shownAfter = performance.now(); });
+    if (document.querySelectorAll('tbody tr').length >= ${CONTAINERS})
+      requestAnimationFrame(() => shown.resolve(performance.now()));
     if (delivered.size === 0) return;
     const rows = [...document.querySelectorAll('tbody tr')];
-    const shown = new Map(rows.map((row) => [row.querySelector('code').textContent, row.querySelector('.state').textContent]));
+    const states = new Map(rows.map((row) => [row.querySelector('code').textContent, row.querySelector('.state').textContent]));
     for (const [id, one] of delivered) {
-      if ((shown.get(id) ?? 'gone') !== one.state) continue;
+      if ((states.get(id) ?? 'gone') !== one.state) continue;
       delivered.delete(id);
-      globalThis.framesOfEvents.push(frame - one.frame);
+      frames.push(frame - one.frame);
+      // Each container passes two states: it ends, and it is gone.
+      if (frames.length === ${2 * EVENTS}) all.resolve(frames);
     }
   };
   new MutationObserver(look).observe(document, { childList: true, subtree: true, characterData: true });
-  addEventListener('load', () => requestAnimationFrame(() => { globalThis.loadedAfter = performance.now(); }));
+  addEventListener('load', () => requestAnimationFrame(() => loaded.resolve(performance.now())));
 `;
 
 async function signIn({ page }: Visit, hash = ''): Promise<void> {
@@ -79,8 +84,7 @@ async function load(page: Page, url: string, name: 'shownAfter' | 'loadedAfter')
   // A change behind # alone loads nothing.
   await page.goto('about:blank');
   await page.goto(url);
-  const found = await page.waitForFunction(`globalThis.${name}`);
-  return Number(await found.jsonValue());
+  return await page.evaluate<number>(name);
 }
 
 async function loads(browser: Browser, say: (progress: string) => void): Promise<Row> {
@@ -106,13 +110,9 @@ async function frames(browser: Browser, operator: Operator, ids: readonly string
   await using one = await visit(browser);
   await one.page.addInitScript(WATCH);
   await signIn(one, '#/containers');
-  await one.page.waitForFunction('globalThis.shownAfter');
+  await one.page.evaluate('shownAfter');
   for (const id of ids) await operator.ask('POST', `/v1/containers/${id}/stop`);
-  // Each container passes two states: it ends, and it is gone.
-  const seen = await one.page.waitForFunction(
-    `globalThis.framesOfEvents.length >= ${2 * ids.length} && globalThis.framesOfEvents`,
-  );
-  const counted = (await seen.jsonValue()) as number[];
+  const counted = await one.page.evaluate<number[]>('framesOfEvents');
   return row(
     'frames from the delivery of an event until it is shown, over one frame',
     median(counted),
