@@ -95,7 +95,8 @@ export class Events {
   }
 
   #keep(event: object): void {
-    const id = `${this.#service}-${++this.#told}`;
+    this.#told += 1;
+    const id = this.newest;
     const at = new Date().toISOString();
     this.#kept.push({ id, at, ...event } as AnyEvent);
     if (this.#kept.length > this.#most) this.#kept.shift();
@@ -142,10 +143,15 @@ export class Events {
     }
   }
 
+  /** The id of the newest event. It can be passed to `follow` even if there are no events yet. */
+  get newest(): string {
+    return `${this.#service}-${this.#told}`;
+  }
+
   /** @returns the number of events before the next one; -1 if it is unknown what was missed */
   #placeAfter(after: string | undefined): number {
     if (after === undefined) return this.#told;
-    const [, service, number] = /^(\w+)-([1-9]\d{0,14})$/.exec(after) ?? [];
+    const [, service, number] = /^(\w+)-(0|[1-9]\d{0,14})$/.exec(after) ?? [];
     const place = Number(number);
     return service === this.#service && place <= this.#told ? place : -1;
   }

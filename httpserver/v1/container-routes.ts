@@ -34,14 +34,11 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     query: ListQuery,
     answer: Containers,
     write,
-    handle: async ({ query }) =>
-      list(
-        gate
-          .check()
-          .tracker.list()
-          .map(({ view }) => view),
-        query,
-      ),
+    handle: async ({ query }) => {
+      const { tracker } = gate.check();
+      const views = tracker.list().map(({ view }) => view);
+      return { ...list(views, query), lastEvent: tracker.host.events.newest };
+    },
   });
   routes.add('GET', '/containers/:id', {
     summary: 'Describe one container',
@@ -145,12 +142,11 @@ function list(views: readonly ContainerView[], { state, app, claimed, limit = MO
 /** Caches the JSON of a view, which is an object of its own for each change. */
 const TEXTS = new WeakMap<object, string>();
 
-function write({ containers, next }: Given<Static<typeof Containers>>): string {
+function write({ containers, next, lastEvent }: Given<Static<typeof Containers>>): string {
   const texts = containers.map((view) => {
     const text = TEXTS.get(view) ?? JSON.stringify(view);
     TEXTS.set(view, text);
     return text;
   });
-  const end = next === undefined ? '' : `,"next":${JSON.stringify(next)}`;
-  return `{"containers":[${texts.join(',')}]${end}}`;
+  return `{"containers":[${texts.join(',')}],${JSON.stringify({ next, lastEvent }).slice(1)}`;
 }

@@ -80,6 +80,10 @@ export const Containers = Type.Object({
   next: Type.Optional(
     Type.String({ description: 'Pass this as `after` to get the next page. Missing on the last page.' }),
   ),
+  lastEvent: Type.String({
+    description:
+      'The newest event that this page contains. Pass it as `after` to `/v1/events`, to follow what happens next without a gap.',
+  }),
 });
 
 export const ListQuery = Type.Object(

@@ -25,7 +25,7 @@ async function start() {
 
 test('operators list containers oldest first, filtered, and page by page', async () => {
   const { service, operator } = await start();
-  assert.deepEqual((await operator.get('/v1/containers')).body, { containers: [] });
+  assert.deepEqual((await operator.get('/v1/containers')).body.containers, []);
   const made: string[] = [];
   for (const app of ['a', 'b', 'a']) made.push(await hostContainer(service, { app }));
   await claim(service, await host.hostPort(made[1] as string));
@@ -142,6 +142,8 @@ test('each state change is an event with its cause, and a client that reconnects
     ],
   );
   follower[Symbol.dispose]();
+  const listed = await operator.get('/v1/containers');
+  assert.equal(listed.body.lastEvent, up.at(-1)?.id);
   await claim(service, await host.hostPort(dockerId));
   await host.docker.getContainer(dockerId).kill();
   await service.gone(await host.containerIdOf(dockerId));
@@ -155,6 +157,8 @@ test('each state change is an event with its cause, and a client that reconnects
     new Set([...up, ...down].map(({ container }) => container.docker ?? dockerId)),
     new Set([dockerId]),
   );
+  using behind = await operator.follow(listed.body.lastEvent);
+  assert.equal(((await behind.next()) as { code: string }).code, 'assigned');
   using lost = await operator.follow('another-7');
   assert.equal(await lost.next(), 'missed');
   assert.equal(((await lost.next()) as { id: string }).id, up[0]?.id);

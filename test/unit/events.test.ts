@@ -122,6 +122,16 @@ suite('a follower', () => {
     assert.deepEqual(await heard, ['new']);
   });
 
+  test('with the newest id continues behind it, even if there was no event yet', async () => {
+    const events = new Events();
+    const [none, expected] = [events.newest, ['first', 'second']];
+    tell(events, 'first');
+    const one = events.newest;
+    tell(events, 'second');
+    assert.deepEqual(await take(events.follow(none, never), 2), expected);
+    assert.deepEqual(await take(events.follow(one, never), 1), ['second']);
+  });
+
   test('that was closed has ended, and another one can continue from its position', async () => {
     const events = new Events();
     const { signal } = new AbortController();
@@ -188,7 +198,21 @@ suite('a follower that has missed events', () => {
     tell(events, 'kept');
     const [service] = id.split('-');
     const malformed = ['', '-', '1', '-1', `${service}`, `1-${service}`, `${service}x-1`, ' ', 'nonsense'];
-    const numbers = ['', '0', '-1', '01', '+1', ' 1', '1 ', '1.0', '1e0', '0x1', 'x', '1\n', '9'.repeat(400)];
+    const numbers = [
+      '',
+      '-1',
+      '00',
+      '01',
+      '+1',
+      ' 1',
+      '1 ',
+      '1.0',
+      '1e0',
+      '0x1',
+      'x',
+      '1\n',
+      '9'.repeat(400),
+    ];
     const future = ['3', '999999999999999'];
     const ids = [foreign, ...malformed, ...[...numbers, ...future].map((number) => `${service}-${number}`)];
     for (const after of ids) {

@@ -1,6 +1,6 @@
 /** The frame of the console: the user, the state of the connection, and the navigation. */
 
-import { useSignalEffect } from '@preact/signals';
+import { effect, useSignalEffect } from '@preact/signals';
 import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ContainerPage } from './pages/container.tsx';
@@ -17,7 +17,7 @@ import type { Route } from './state/address.ts';
 import { follow, isLoaded, line, trouble } from './state/live.ts';
 import { nodes } from './state/nodes.ts';
 import { go, route } from './state/route.ts';
-import { lookWho, mayAct, session, signOut } from './state/session.ts';
+import { isOut, lookWho, mayAct, session, signOut } from './state/session.ts';
 
 const PAGES = [
   ['overview', 'Overview', 'o'],
@@ -95,14 +95,9 @@ function Frame() {
   const shown = useRef<string | undefined>(undefined);
   useSignalEffect(() => setAt(route.value));
   useEffect(() => {
-    const ended = new AbortController();
-    void follow(ended.signal);
     const listen = (event: KeyboardEvent) => onKey(event, () => help.current?.showModal());
     addEventListener('keydown', listen);
-    return () => {
-      ended.abort();
-      removeEventListener('keydown', listen);
-    };
+    return () => removeEventListener('keydown', listen);
   }, []);
   const place = `${at.page} ${'id' in at ? at.id : 'name' in at ? at.name : ''}`;
   useEffect(() => {
@@ -192,5 +187,12 @@ async function begin(): Promise<void> {
   while ((await lookWho()) === undefined) await new Promise((resolve) => setTimeout(resolve, PAUSE));
 }
 
+// The host's state is read while the service still says who is signed in.
+effect(() => {
+  if (isOut.value) return;
+  const ended = new AbortController();
+  void follow(ended.signal);
+  return () => ended.abort();
+});
 render(<Console />, document.getElementById('app') as HTMLElement);
 void begin();

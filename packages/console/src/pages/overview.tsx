@@ -25,10 +25,18 @@ export function Overview() {
   const doctor = usePolled(() => answerTo(api.GET('/v1/diagnosis')), DOCTOR);
   usePolled(async () => nodes.value && (await readNodes()), NODES);
   const [room, described] = [capacity.value, host.value];
-  if (!room || !described) return <Empty>Reading the state of the host …</Empty>;
+  const heading = <h1 tabIndex={-1}>Overview</h1>;
+  if (!room || !described) {
+    return (
+      <>
+        {heading}
+        <Empty>Reading the state of the host …</Empty>
+      </>
+    );
+  }
   return (
     <>
-      <h1 tabIndex={-1}>Overview</h1>
+      {heading}
       <HostLine host={described} />
       <Room room={room} />
       <ByState />

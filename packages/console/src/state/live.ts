@@ -49,12 +49,15 @@ interface Place {
 /** Follows the event stream until the signal aborts. */
 export async function follow(signal: AbortSignal): Promise<void> {
   const place: Place = { last: undefined };
+  line.value = 'connecting';
   while (!signal.aborted) {
     await visible();
     try {
       await followOnce(signal, place);
     } catch (error) {
-      trouble.value = troubleOf(error);
+      const seen = troubleOf(error);
+      // The sign-in page is shown instead.
+      trouble.value = [401, 429].includes(seen.status) ? undefined : seen;
     }
     if (signal.aborted) return;
     if (document.hidden) {
@@ -77,11 +80,14 @@ async function followOnce(signal: AbortSignal, place: Place): Promise<void> {
     timer = setTimeout(() => silent.abort(), SILENCE);
   };
   try {
-    const query = place.last === undefined ? {} : { after: place.last };
+    const listed = await readContainers();
+    const query = { after: place.last ?? listed };
     const call = api.GET('/v1/events', { params: { query }, parseAs: 'stream', signal: ended });
-    const body = (await answerTo(call as never)) as ReadableStream<Uint8Array>;
-    // The stream is already open, so the list that is read now misses no event.
-    await readAll();
+    const [body] = await Promise.all([
+      answerTo(call as never) as Promise<ReadableStream<Uint8Array>>,
+      readHost(),
+      readNodes().catch(() => {}),
+    ]);
     line.value = 'live';
     const watched = body.pipeThrough(
       new TransformStream<Uint8Array, Uint8Array>({
@@ -133,7 +139,8 @@ function take(kind: string, data: string): void {
       cause: 'Some events are no longer kept. The list of containers was read again.',
     };
     soon(() => add(seen));
-    void readAll().catch(() => {});
+    void readContainers().catch(() => {});
+    readSoon();
   } else if (kind === 'notice') {
     const { id, at, code, cause }: NoticeEvent = JSON.parse(data);
     soon(() => add({ id, kind: 'notice', at, code, cause }));
@@ -178,24 +185,25 @@ async function readHost(): Promise<void> {
   });
 }
 
-/** @throws an error that `troubleOf` can describe */
-async function readAll(): Promise<void> {
-  const [found] = await Promise.all([readContainers(), readHost(), readNodes().catch(() => {})]);
+/**
+ * @returns the id of the newest event that all pages contain
+ * @throws an error that `troubleOf` can describe
+ */
+async function readContainers(): Promise<string> {
+  const found = new Map<string, Container>();
+  let after: string | undefined;
+  let lastEvent = '';
+  do {
+    const query = { limit: 1000, ...(after !== undefined && { after }) };
+    const page = await answerTo(api.GET('/v1/containers', { params: { query } }));
+    for (const one of page.containers) if (one.state !== 'gone') found.set(one.id, one);
+    if (after === undefined) ({ lastEvent } = page);
+    after = page.next;
+  } while (after !== undefined);
   batch(() => {
     containers.value = found;
     isLoaded.value = true;
     trouble.value = undefined;
   });
-}
-
-async function readContainers(): Promise<ReadonlyMap<string, Container>> {
-  const found = new Map<string, Container>();
-  let after: string | undefined;
-  do {
-    const query = { limit: 1000, ...(after !== undefined && { after }) };
-    const page = await answerTo(api.GET('/v1/containers', { params: { query } }));
-    for (const one of page.containers) if (one.state !== 'gone') found.set(one.id, one);
-    after = page.next;
-  } while (after !== undefined);
-  return found;
+  return lastEvent;
 }

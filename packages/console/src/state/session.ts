@@ -9,6 +9,7 @@ export type Session =
   | { readonly state: 'in'; readonly kind: Kind };
 
 export const session = signal<Session>({ state: 'unknown' });
+export const isOut = computed(() => session.value.state === 'out');
 export const mayAct = computed(() => session.value.state === 'in' && session.value.kind !== 'viewer');
 
 /**
@@ -23,7 +24,8 @@ export async function lookWho(): Promise<boolean | undefined> {
     return true;
   } catch (error) {
     const { status } = troubleOf(error);
-    if (status !== 401 && status !== 403) return undefined;
+    // 429: this address has sent many requests without a session. A valid one is always accepted.
+    if (![401, 403, 429].includes(status)) return undefined;
     const { state } = session.value;
     if (state === 'in')
       session.value = { state: 'out', why: 'Your session has ended. Sign in again to continue.' };
