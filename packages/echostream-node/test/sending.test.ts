@@ -149,6 +149,16 @@ test('a sender that is faster than the queue waits', async () => {
   assert.equal(queue.messages.length, 1500);
 });
 
+test('many large messages keep their order, however many wait', async () => {
+  const { clock, target, bodies } = world();
+  const all = Array.from({ length: 2000 }, (_, i) => `${i} ${'x'.repeat(20_000)}`);
+  await clock.run(Promise.all(all.map((body) => target.send(message(body)))));
+  assert.deepEqual(
+    bodies().map((body) => Number.parseInt(body, 10)),
+    [...all.keys()],
+  );
+});
+
 test('a closed target rejects the messages that it has not sent', async () => {
   const { clock, target } = world(['before', 'before', 'before']);
   const sent = Promise.allSettled(numbered(20).map((one) => target.send(one)));

@@ -17,9 +17,6 @@ import { BATCH, type EntryResult, type Outgoing, type Queue, QueueGone } from '.
 /** SQS's default limit, for a message and for a batch. */
 const USUAL_LARGEST = 262_144;
 const ATTEMPTS = 8;
-/** Limits of the waiting messages and bytes; further senders wait. */
-const MOST_MESSAGES = 1000;
-const MOST_BYTES = 16 * 1024 * 1024;
 
 export interface TargetOptions {
   /** The name of the node at the other end. */
@@ -43,10 +40,8 @@ interface Pending {
 export class Target {
   readonly #options: TargetOptions;
   #pending: Pending[] = [];
-  #bytes = 0;
   #isRunning = false;
   readonly #unsettled = new Set<Promise<unknown>>();
-  readonly #waiting: (() => void)[] = [];
   #largest: Promise<number> | undefined;
   readonly #closed = new AbortController();
 
@@ -75,7 +70,6 @@ export class Target {
   close(): void {
     this.#closed.abort();
     for (const { reject } of this.#pending.splice(0)) reject(this.#stopped());
-    this.#makeRoom();
   }
 
   async #enqueue(message: Message, trace: Attributes): Promise<string | undefined> {
@@ -83,7 +77,6 @@ export class Target {
     const bytes = bytesOf(message.body, attributes);
     const largest = await this.#largestMessage();
     if (bytes > largest) throw tooLarge(message, largest, `the queue of ${this.#options.name}`);
-    while (this.#isFull() && !this.#closed.signal.aborted) await this.#room();
     if (this.#closed.signal.aborted) throw this.#stopped();
     const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
     const outgoing = {
@@ -93,23 +86,8 @@ export class Target {
       deduplicationId: message.trackingId,
     };
     this.#pending.push({ outgoing, bytes, attempts: 0, resolve, reject });
-    this.#bytes += bytes;
     if (!this.#isRunning) void this.#run();
     return promise;
-  }
-
-  #isFull(): boolean {
-    return this.#pending.length >= MOST_MESSAGES || this.#bytes >= MOST_BYTES;
-  }
-
-  #room(): Promise<void> {
-    return new Promise((resolve) => void this.#waiting.push(resolve));
-  }
-
-  /** Lets the longest waiting senders continue, as many as fit by number. */
-  #makeRoom(): void {
-    const count = this.#closed.signal.aborted ? this.#waiting.length : MOST_MESSAGES - this.#pending.length;
-    for (const goOn of this.#waiting.splice(0, count)) goOn();
   }
 
   async #run(): Promise<void> {
@@ -120,9 +98,6 @@ export class Target {
       const batch = this.#nextBatch(await this.#largestMessage());
       const again = await this.#send(batch);
       this.#pending.unshift(...again);
-      for (const { bytes } of batch) this.#bytes -= bytes;
-      for (const { bytes } of again) this.#bytes += bytes;
-      this.#makeRoom();
       const [first] = again;
       if (!first) continue;
       this.#options.onRetry(again.length);
