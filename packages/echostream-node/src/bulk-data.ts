@@ -34,7 +34,7 @@ const IDLE = 60_000;
 
 export interface BulkDataOptions {
   /** Requests upload targets from EchoStream. */
-  readonly places: (signal?: AbortSignal) => Promise<readonly StorageAnswer[]>;
+  readonly places: () => Promise<readonly StorageAnswer[]>;
   readonly clock: Clock;
   readonly now?: () => number;
 }
@@ -81,21 +81,36 @@ export class BulkDataStorage {
     for (;;) {
       const place = this.#places.shift();
       if (this.#places.length < FEW) {
-        this.#fetching ??= this.#fetch(signal);
+        this.#fetching ??= this.#fetch();
         // Nobody waits for it while another target is left.
         if (place) this.#fetching.catch(() => {});
       }
       if (place && endOf(place) - MARGIN > this.#now()) return place;
-      if (!place) await this.#fetching;
+      if (!place) await unlessAborted(signal, this.#fetching);
     }
   }
 
-  async #fetch(signal?: AbortSignal): Promise<void> {
+  /** All uploads share it, so none of them can abort it. */
+  async #fetch(): Promise<void> {
     try {
-      this.#places.push(...(await this.#options.places(signal)));
+      this.#places.push(...(await this.#options.places()));
     } finally {
       this.#fetching = undefined;
     }
+  }
+}
+
+/** Rejects when the signal aborts, and leaves the work as it is. */
+async function unlessAborted<T>(signal: AbortSignal | undefined, work: T): Promise<Awaited<T>> {
+  if (!signal) return await work;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }
 

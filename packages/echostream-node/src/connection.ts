@@ -78,12 +78,12 @@ export async function connect(
     audits: auditsOf(node, options, audit, telemetry),
     bulkData: new BulkDataStorage({
       clock: systemClock,
-      places: (stop) =>
-        api.query(
-          GET_BULK_DATA_STORAGE,
-          { tenant, count: PLACES, useAccelerationEndpoint: options.bulkDataAcceleration },
-          stop,
-        ),
+      places: () =>
+        api.query(GET_BULK_DATA_STORAGE, {
+          tenant,
+          count: PLACES,
+          useAccelerationEndpoint: options.bulkDataAcceleration,
+        }),
     }),
     table: node.app.tableAccess && table ? await openTable({ name: table, region, credentials }) : undefined,
     freshConfig: async () => configOf(await api.query(GET_NODE, { name, tenant })),

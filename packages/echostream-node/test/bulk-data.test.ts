@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { AppNode } from '../src/echostream-node.ts';
-import { World } from './support/world.ts';
+import { eventually, World } from './support/world.ts';
 
-async function started(world: World) {
-  const node = new AppNode(world.options);
+async function started(world: World, options = {}) {
+  const node = new AppNode({ ...world.options, ...options });
   await node.start();
   const uploaded = (url: string): string => world.uploads.get(url)?.toString() ?? '';
   return { node, uploaded };
@@ -75,10 +75,11 @@ test('an expired upload URL is not used', async () => {
   const { node, uploaded } = await started(world);
   await using _ = node;
   world.placesLast = 30;
+  const answer = world.holdApi();
   const first = node.handleBulkData('x');
-  setTimeout(() => {
-    world.placesLast = 1800;
-  }, 50);
+  await eventually(() => asked(world) === 1);
+  world.placesLast = 1800;
+  answer();
   assert.equal(uploaded(await first), 'x');
   assert.ok(asked(world) >= 2);
 });
@@ -98,4 +99,40 @@ test('an upload can be aborted', async () => {
   const { node } = await started(world);
   await using _ = node;
   await assert.rejects(node.handleBulkData('x', { signal: AbortSignal.abort(new Error('stop')) }), /stop/);
+});
+
+test('an upload that is aborted while URLs are requested does not disturb another upload', async () => {
+  await using world = await World.start();
+  const { node, uploaded } = await started(world);
+  await using _ = node;
+  const answer = world.holdApi();
+  const controller = new AbortController();
+  const aborted = node.handleBulkData('x', { signal: controller.signal });
+  await eventually(() => asked(world) === 1);
+  const other = node.handleBulkData('y');
+  controller.abort(new Error('stop'));
+  await assert.rejects(aborted, /stop/);
+  answer();
+  assert.equal(uploaded(await other), 'y');
+});
+
+test('an upload fails if EchoStream issues no URLs, and the next one requests them again', async () => {
+  await using world = await World.start();
+  const { node, uploaded } = await started(world);
+  await using _ = node;
+  // The other query that a started node sends.
+  await eventually(() => world.credentials === 1);
+  world.failures.api.push(400);
+  await assert.rejects(node.handleBulkData('x'), { code: 'API_FAILED' });
+  assert.equal(uploaded(await node.handleBulkData('x')), 'x');
+});
+
+test("the option bulkDataAcceleration requests URLs of S3's acceleration endpoint", async () => {
+  for (const bulkDataAcceleration of [false, true]) {
+    await using world = await World.start();
+    const { node } = await started(world, { bulkDataAcceleration });
+    await using _ = node;
+    await node.handleBulkData('x');
+    assert.equal(world.asksAcceleration, bulkDataAcceleration);
+  }
 });

@@ -23,6 +23,7 @@ type Part = 'api' | 'audit' | 'cognito' | 'sqs' | 'upload';
 interface Audit {
   readonly path: string;
   readonly headers: IncomingMessage['headers'];
+  readonly body: Buffer;
   readonly messageType: string;
   readonly auditRecords: readonly AuditRecord[];
 }
@@ -38,11 +39,16 @@ export class World implements AsyncDisposable {
   readonly queries: string[] = [];
   /** The next answers of a part: a status in place of the real answer. */
   readonly failures: Record<Part, number[]> = { api: [], audit: [], cognito: [], sqs: [], upload: [] };
+  /** Access keys with which SQS was called. */
+  readonly keys = new Set<string>();
   /** Access keys that AWS no longer accepts. */
   readonly expiredKeys = new Set<string>();
   credentials = 0;
   /** Seconds for which an upload target is valid. */
   placesLast = 1800;
+  /** Whether upload targets of the acceleration endpoint were requested last. */
+  asksAcceleration: unknown;
+  #apiHeld: Promise<void> | undefined;
   #places = 0;
   node: NodeAnswer;
   /** A managed app, if there is one. */
@@ -111,6 +117,13 @@ export class World implements AsyncDisposable {
     return queue;
   }
 
+  /** The API answers no query until the returned function is called. */
+  holdApi(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#apiHeld = promise;
+    return resolve;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections();
     this.#server.close();
@@ -124,7 +137,7 @@ export class World implements AsyncDisposable {
     const [status, answer] = failure
       ? [failure, {}]
       : await this.#answer(part, request, response, target, body);
-    if (part === 'cognito')
+    if (part === 'cognito' || part === 'audit')
       response.setHeader('date', new Date(Date.now() + this.cognito.ahead).toUTCString());
     const text = answer === undefined ? '' : JSON.stringify(answer);
     response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(text);
@@ -139,15 +152,20 @@ export class World implements AsyncDisposable {
   ): Promise<readonly [number, unknown?]> {
     const action = target.slice(target.indexOf('.') + 1);
     if (part === 'cognito') return this.cognito.answer(action, JSON.parse(body.toString()));
-    if (part === 'api')
-      return this.#answerApi(String(request.headers.authorization), JSON.parse(body.toString()));
+    if (part === 'api') {
+      const answer = this.#answerApi(String(request.headers.authorization), JSON.parse(body.toString()));
+      await this.#apiHeld;
+      return answer;
+    }
     if (part === 'audit') {
       const json = request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body;
-      this.audits.push({ path: request.url ?? '', headers: request.headers, ...JSON.parse(json.toString()) });
+      const { url: path = '', headers } = request;
+      this.audits.push({ path, headers, body, ...JSON.parse(json.toString()) });
       return [200, {}];
     }
     if (part === 'upload') return this.#takeUpload(request, body);
     const key = /Credential=([^/]+)/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+    this.keys.add(key);
     if (this.expiredKeys.has(key))
       return [403, { __type: 'ExpiredToken', message: 'The security token is expired' }];
     const given = JSON.parse(body.toString());
@@ -180,6 +198,7 @@ export class World implements AsyncDisposable {
       };
       return [200, { data: { GetApp: { GetAwsCredentials } } }] as const;
     }
+    this.asksAcceleration = variables.useAccelerationEndpoint;
     const places = Array.from({ length: variables.count as number }, () => {
       this.#places += 1;
       const url = `${this.url}/upload/${this.#places}`;
