@@ -38,6 +38,9 @@ export interface AppNodeOptions extends NodeOptions {
 
 export const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 const LONGEST_BACKOFF = 43_200;
+const LONGEST_STOP = 43_200_000;
+/** The longest delay of a timer in Node. */
+const LONGEST_INTERVAL = 2_147_483_647;
 
 export class AppNode extends EchoNode implements AsyncDisposable {
   readonly #appOptions: AppNodeOptions;
@@ -49,13 +52,14 @@ export class AppNode extends EchoNode implements AsyncDisposable {
   #starting: Promise<void> | undefined;
   #stop: Promise<void> | undefined;
 
-  constructor(options: AppNodeOptions = {}) {
-    const problems = new Problems();
+  /** @throws EchoStreamError OPTIONS_INVALID; a subclass adds its problems to `problems` first */
+  constructor(options: AppNodeOptions = {}, problems = new Problems()) {
     problems.integer('concurrency', options.concurrency, 1, 1000);
     problems.integer('messageTimeout', options.messageTimeout, 1, 43_200_000);
     problems.integer('visibilityTimeout', options.visibilityTimeout, 3, 43_200);
     problems.integer('maxReceives', options.maxReceives, 1, 1_000_000);
-    problems.integer('stopTimeout', options.stopTimeout, 0, 43_200_000);
+    problems.integer('stopTimeout', options.stopTimeout, 0, LONGEST_STOP);
+    problems.signals('signals', options.signals);
     if (typeof options.backoff !== 'function')
       problems.integer('backoff', options.backoff, 0, LONGEST_BACKOFF);
     super(options, problems);
@@ -95,25 +99,31 @@ export class AppNode extends EchoNode implements AsyncDisposable {
   /**
    * Resolves when the node has stopped. After `timeout` milliseconds, unfinished messages are returned to their queues and
    * undelivered results are dropped. A stop waits for the handlers, so a handler must not await it.
+   * @throws EchoStreamError OPTIONS_INVALID
    */
-  stop({
+  async stop({
     timeout = this.#appOptions.stopTimeout ?? 25_000,
   }: {
     readonly timeout?: number;
   } = {}): Promise<void> {
+    checkCall('stop', (problems) => problems.integer('timeout', timeout, 0, LONGEST_STOP));
     this.#stop ??= this.#end(timeout).then(this.#ended.resolve, (error: unknown) => {
       this.#ended.reject(error);
       throw error;
     });
-    return this.#stop;
+    await this.#stop;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
 
-  /** Calls a function at intervals, in milliseconds, until the node stops. Calls never overlap. */
+  /**
+   * Calls a function at intervals, in milliseconds, until the node stops. Calls never overlap.
+   * @throws EchoStreamError OPTIONS_INVALID
+   */
   every(interval: number, tick: Tick): void {
+    checkCall('every', (problems) => problems.integer('interval', interval, 1, LONGEST_INTERVAL));
     const timer = runTimer({
       interval,
       tick,
@@ -243,6 +253,13 @@ export class AppNode extends EchoNode implements AsyncDisposable {
       this.#logger.error({ error }, 'the node did not stop as it should'),
     );
   }
+}
+
+/** @throws EchoStreamError OPTIONS_INVALID if the check has found problems */
+function checkCall(method: string, check: (problems: Problems) => void): void {
+  const problems = new Problems();
+  check(problems);
+  problems.throwIfAny(`${method}() cannot do this`);
 }
 
 /** Waits for the work until the deadline. */

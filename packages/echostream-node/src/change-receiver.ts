@@ -6,6 +6,7 @@
 import { AppNode, type AppNodeOptions } from './app-node.ts';
 import { EchoStreamError } from './errors.ts';
 import type { EchoNode } from './node.ts';
+import { Problems } from './options.ts';
 import type { Delivery } from './receiving/held.ts';
 
 /** A resource with its type and attributes. */
@@ -36,13 +37,9 @@ export class ChangeReceiver extends AppNode {
   readonly #followers = new Set<EchoNode>();
 
   constructor({ app = process.env.APP, ...options }: ChangeReceiverOptions = {}) {
-    if (!options.name && !app) {
-      throw new EchoStreamError(
-        'OPTIONS_INVALID',
-        'The node cannot be made: app is missing; give the option or set APP.',
-      );
-    }
-    super({ ...options, name: options.name ?? `${app}:Change Receiver` });
+    const problems = new Problems();
+    if (!options.name && !app) problems.add('app', 'is missing; give the option or set APP');
+    super({ ...options, name: options.name ?? `${app}:Change Receiver` }, problems);
   }
 
   /** Override this method. If it rejects, the change is delivered again. */

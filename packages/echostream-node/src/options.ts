@@ -3,6 +3,7 @@
  * each option and its variable, and never a value.
  */
 
+import { constants } from 'node:os';
 import type { Auditor } from './audits.ts';
 import { EchoStreamError } from './errors.ts';
 import { type Logger, stderrLogger } from './logger.ts';
@@ -65,13 +66,23 @@ export class Problems {
     }
   }
 
+  /** Signals that a program can handle, or undefined if the option is missing. */
+  signals(option: string, value: unknown): void {
+    if (value === undefined) return;
+    const isSignal = (one: unknown): boolean => typeof one === 'string' && one in constants.signals;
+    const isFixed = (one: unknown): boolean => one === 'SIGKILL' || one === 'SIGSTOP';
+    if (!Array.isArray(value) || !value.every((one) => isSignal(one) && !isFixed(one))) {
+      this.add(option, 'must be a list of signals that a program can handle, such as SIGTERM');
+    }
+  }
+
   boolean(option: string, value: unknown): void {
     if (value !== undefined && typeof value !== 'boolean') this.add(option, 'must be true or false');
   }
 
-  throwIfAny(): void {
+  throwIfAny(what = 'The node cannot be made'): void {
     if (this.#found.length === 0) return;
-    throw new EchoStreamError('OPTIONS_INVALID', `The node cannot be made: ${this.#found.join('; ')}.`);
+    throw new EchoStreamError('OPTIONS_INVALID', `${what}: ${this.#found.join('; ')}.`);
   }
 }
 
@@ -95,6 +106,7 @@ export function resolveNodeOptions(
     problems.add('userPoolId', 'must have the form <region>_<id>, as Cognito shows it (USER_POOL_ID)');
   }
   problems.boolean('bulkDataAcceleration', options.bulkDataAcceleration);
+  checkLogger(options.logger, problems);
   const auditors = Object.entries(options.auditors ?? {});
   for (const [type, auditor] of auditors) {
     if (typeof auditor !== 'function') problems.add(`auditors.${type}`, 'must be a function');
@@ -115,5 +127,13 @@ function checkEndpoint(value: unknown, problems: Problems): void {
   const loopback = url !== null && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
   if (url === null || !(url.protocol === 'https:' || (url.protocol === 'http:' && loopback))) {
     problems.add('appsyncEndpoint', 'must be an https URL (APPSYNC_ENDPOINT)');
+  }
+}
+
+function checkLogger(logger: Partial<Logger> | undefined, problems: Problems): void {
+  if (logger === undefined) return;
+  const levels = ['debug', 'info', 'warn', 'error'] as const;
+  if (levels.some((level) => typeof logger?.[level] !== 'function')) {
+    problems.add('logger', `must have the functions ${levels.join(', ')}`);
   }
 }

@@ -91,60 +91,6 @@ test('a received message is handled, its results are sent, it is audited, and th
   );
 });
 
-test('a message without a group gets the group of its node, with underscores for spaces', async () => {
-  await using world = await World.start();
-  const outgoing = world.queue('out');
-  await using node = new TestNode(world.options);
-  await node.start();
-  const results = await node.sendMessages(['a', 'b'].map((body) => node.createMessage(body)));
-  assert.deepEqual(
-    outgoing.messages.map(({ group, body }) => [group, body]),
-    [
-      ['my_node', 'a'],
-      ['my_node', 'b'],
-    ],
-  );
-  assert.deepEqual(
-    results.map(({ target, message }) => [target, message.body]),
-    [
-      ['after', 'a'],
-      ['after', 'b'],
-    ],
-  );
-});
-
-test('the error for an unknown target lists the existing targets', async () => {
-  await using world = await World.start();
-  world.queue('out');
-  await using node = new TestNode(world.options);
-  await node.start();
-  const message = node.createMessage('x');
-  await assert.rejects(node.sendMessage(message, { targets: ['afer'] }), {
-    code: 'UNKNOWN_TARGET',
-    message: /after/,
-  });
-  await node.sendMessage(message, { targets: ['after'] });
-});
-
-test('the error of a failed send reports the result of each message', async () => {
-  await using world = await World.start();
-  world.queue('out').largest = 1024;
-  await using node = new TestNode(world.options);
-  await node.start();
-  const messages = [node.createMessage('small'), node.createMessage('x'.repeat(2000))];
-  await assert.rejects(
-    node.sendMessages(messages),
-    (error: { code?: string; results?: { error?: unknown }[] }) => {
-      assert.equal(error.code, 'MESSAGE_TOO_LARGE');
-      assert.deepEqual(
-        error.results?.map((one) => one.error === undefined),
-        [true, false],
-      );
-      return true;
-    },
-  );
-});
-
 test('a node that is stopped in EchoStream neither receives nor sends', async () => {
   await using world = await World.start();
   world.queue('in').put('g', 'one');
@@ -235,6 +181,22 @@ test('a periodic function never overlaps itself, survives a failure, and ends wi
   const atStop = calls;
   await setTimeout(10);
   assert.deepEqual([most, running, calls], [1, 0, atStop]);
+});
+
+test('an interval or a time limit that no timer can keep is refused', async () => {
+  await using world = await World.start();
+  const node = new TestNode(world.options);
+  for (const interval of [0, 1.5, Number.NaN, 2_147_483_648]) {
+    assert.throws(() => node.every(interval, () => {}), {
+      code: 'OPTIONS_INVALID',
+      message: /^every\(\) cannot do this: interval must/,
+    });
+  }
+  await node.start();
+  for (const timeout of [-1, Number.POSITIVE_INFINITY]) {
+    await assert.rejects(node.stop({ timeout }), { code: 'OPTIONS_INVALID', message: /timeout must/ });
+  }
+  await node.stop();
 });
 
 test('a node that follows a change receiver refreshes its configuration when the receiver announces a change', async () => {

@@ -90,6 +90,29 @@ for (const [option, values] of Object.entries({
   });
 }
 
+test('the signals of an AppNode must be ones that a program can handle', () => {
+  for (const signals of ['SIGTERM', ['SIGTERM', 'SIGKILL'], ['SIGNONE'], [15]]) {
+    assert.match(
+      problemOf(() => new AppNode({ signals } as never)),
+      /signals must be a list of signals/,
+    );
+  }
+  assert.doesNotMatch(
+    problemOf(() => new AppNode({ signals: ['SIGTERM', 'SIGUSR2'] })),
+    /signals/,
+  );
+});
+
+test('a logger must have all functions of a logger', () => {
+  for (const logger of [null, {}, { debug() {}, info() {}, warn() {} }]) {
+    assert.match(
+      problemOf(() => resolveNodeOptions({ logger } as never, ENVIRONMENT)),
+      /logger must have the functions debug, info, warn, error/,
+    );
+  }
+  assert.equal(resolveNodeOptions({ logger: console }, ENVIRONMENT).logger, console);
+});
+
 test('one error lists the invalid options of a LambdaNode together with those common to all nodes', () => {
   const wrong = { concurrency: -1, reportBatchItemFailures: 1, appsyncEndpoint: 'no url' };
   const problem = problemOf(() => new LambdaNode(wrong as never));
@@ -98,8 +121,8 @@ test('one error lists the invalid options of a LambdaNode together with those co
 
 test('a ChangeReceiver takes its name from the app', () => {
   assert.match(
-    problemOf(() => new ChangeReceiver({})),
-    /app is missing; give the option or set APP/,
+    problemOf(() => new ChangeReceiver({ concurrency: 0 })),
+    /app is missing; give the option or set APP; concurrency must.*password is missing/,
   );
   const identity: NodeOptions = { ...resolveNodeOptions({}, ENVIRONMENT), auditors: {} };
   const { name: _, ...unnamed } = identity as NodeOptions & { name: string };
