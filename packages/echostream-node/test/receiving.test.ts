@@ -98,6 +98,24 @@ test('a failed message is returned to the queue at once and is handled before la
   );
 });
 
+test('a message whose return to the queue fails, entirely or for one entry, is returned by a retry', async () => {
+  for (const kind of ['before', 'after', 'entry'] as const) {
+    const failures: Fault['kind'][] = [kind, kind];
+    const { clock, queue, handle, handled, isEmpty } = world({ a: 2 }, (operation) => ({
+      kind: (operation === 'changeVisibility' && failures.shift()) || 'none',
+    }));
+    const source = makeSource(clock, queue, async (held) => {
+      if (held.receiveCount === 1) throw new Error('not yet');
+      await handle(held);
+    });
+    source.start();
+    await clock.run(isEmpty());
+    assert.deepEqual(handled, ['a1', 'a2']);
+    assert.ok(clock.now() < 5000, `${kind}: ${clock.now()} ms`);
+    await clock.run(source.stop(NEVER));
+  }
+});
+
 test('the backoff function gets the delivery count and the error, and decides when a failed message is delivered again', async () => {
   const { clock, queue, handle, isEmpty } = world({ a: 2 });
   const asked: unknown[] = [];

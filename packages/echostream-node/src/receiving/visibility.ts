@@ -6,7 +6,7 @@
  * - Whether a message is lost is decided for the delivery in the request, because it may have been delivered again meanwhile.
  */
 
-import type { Clock } from '../clock.ts';
+import { backoff, type Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { batches, type EntryResult, type Queue } from '../queue.ts';
@@ -16,6 +16,10 @@ import type { Held } from './held.ts';
 const LONGEST = 12 * 3600;
 /** Milliseconds after which a failed extension is retried. */
 const SOON = 1000;
+/** How often messages are given back before they are left to their visibility timeout. */
+const ATTEMPTS = 3;
+
+type Change = readonly [held: Held, seconds: number];
 
 export interface VisibilityOptions {
   readonly queue: Queue;
@@ -46,18 +50,38 @@ export class Visibility {
   }
 
   /** Makes messages visible again, each after its number of seconds, in this order. */
-  async giveBack(changes: readonly (readonly [held: Held, seconds: number])[]): Promise<void> {
+  async giveBack(changes: readonly Change[]): Promise<void> {
+    const { clock, logger, held } = this.#options;
+    for (let [attempt, left] = [1, changes]; ; attempt += 1) {
+      const failed = (await Promise.all(batches(left).map((batch) => this.#return(batch)))).flat();
+      if (failed.length === 0) return;
+      if (attempt === ATTEMPTS) {
+        const ids = failed.map(([{ id }]) => id);
+        return logger.warn(
+          { ids },
+          'messages could not be given back; they return when their visibility times out',
+        );
+      }
+      await clock.sleep(backoff(attempt, 50, 1000));
+      // The others are back already, because their visibility has timed out or only the answer was lost.
+      left = failed.filter(([{ id, expiresAt }]) => clock.now() < expiresAt && !held.has(id));
+    }
+  }
+
+  /** @returns the changes that a retry may still make */
+  async #return(batch: readonly Change[]): Promise<readonly Change[]> {
     const { clock, logger } = this.#options;
-    for (const batch of batches(changes)) {
-      await this.#inTurn(batch, (held, seconds) => Math.min(seconds, longest(held, clock.now()))).catch(
-        (error: unknown) => {
-          const ids = batch.map(([{ id }]) => id);
-          logger.warn(
-            { error, ids },
-            'messages could not be given back; they return when their visibility times out',
-          );
-        },
+    try {
+      const results = await this.#inTurn(batch, (held, seconds) =>
+        Math.min(seconds, longest(held, clock.now())),
       );
+      return batch.filter((_, i) => {
+        const result = results[i] as EntryResult;
+        return !result.ok && !result.final;
+      });
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, 'messages could not be given back yet');
+      return batch;
     }
   }
 
@@ -82,7 +106,7 @@ export class Visibility {
     return good;
   }
 
-  async #extend(batch: readonly (readonly [Held, number])[]): Promise<boolean> {
+  async #extend(batch: readonly Change[]): Promise<boolean> {
     const { held, clock, onLost } = this.#options;
     const receipts = batch.map(([{ receipt }]) => receipt);
     const asked = clock.now();
@@ -98,7 +122,7 @@ export class Visibility {
   }
 
   async #inTurn(
-    batch: readonly (readonly [Held, number])[],
+    batch: readonly Change[],
     seconds: (held: Held, wanted: number) => number,
   ): Promise<readonly EntryResult[]> {
     const before = this.#turn;
