@@ -159,6 +159,17 @@ test('an event of another queue, or of no queue, is refused with an error that s
   });
 });
 
+test('a node that is stopped in EchoStream fails its events, so that no message is lost', async () => {
+  await using world = await World.start();
+  world.node = { ...world.node, stopped: true };
+  await using node = new TestNode({ ...world.options, reportBatchItemFailures: true });
+  await assert.rejects(node.handleEvent(eventOf('a1')), {
+    code: 'NODE_STOPPED',
+    message: /event source mapping/,
+  });
+  assert.deepEqual(node.handled, []);
+});
+
 test('the next event retries a failed sign-in', async () => {
   await using world = await World.start();
   world.failures.cognito.push(400);

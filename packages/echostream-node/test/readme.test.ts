@@ -58,9 +58,13 @@ function run(world: World, example: string, ...words: string[]) {
     {
       cwd: PACKAGE,
       env: { PATH: process.env.PATH, APP: 'app', ...Object.fromEntries(identity), ...world.environment },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text;
+  });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
@@ -68,9 +72,10 @@ function run(world: World, example: string, ...words: string[]) {
   const ended = once(child, 'close');
   return {
     output: () => output,
+    errors: () => errors,
     stop: async (signal?: NodeJS.Signals) => {
       if (signal) child.kill(signal);
-      assert.deepEqual(await ended, [0, null], `${basename(example)} ends`);
+      assert.deepEqual(await ended, [0, null], `${basename(example)} ends: ${errors}`);
     },
   };
 }
@@ -99,14 +104,18 @@ test('the managed node sends the result of each message', async () => {
   );
 });
 
-test('the concurrent node aborts, retries, and sets aside messages that always fail', async () => {
+test('the concurrent node handles messages, and sets aside one that always fails', async () => {
   await using world = await World.start();
   const [incoming, outgoing] = [world.queue('in'), world.queue('out')];
   incoming.put('good', world.url.replace('http:', 'data:text/plain,'));
+  incoming.put('bad', 'no URL');
+  // It has failed four times before.
+  for (const message of incoming.messages) message.receiveCount = 4;
   const example = run(world, 'example/concurrency.ts');
   await eventually(() => incoming.messages.length === 0);
   await example.stop('SIGHUP');
   assert.equal(outgoing.messages.length, 1);
+  assert.match(example.errors(), /^The message [0-9a-f]{32} is set aside: .*Failed to parse URL/m);
 });
 
 test('bulk data is stored, and a message carries its URL', async () => {

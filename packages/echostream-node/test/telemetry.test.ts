@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
 import {
   type Context,
@@ -52,10 +54,14 @@ const tracer = {
   },
 } as unknown as Tracer;
 
-const instrument = (name: string) => ({
-  add: (count: number, labels: object) => recorded.push(`${name} ${count} ${JSON.stringify(labels)}`),
-  record: (_value: number, labels: object) => recorded.push(`${name} ${JSON.stringify(labels)}`),
-});
+const instruments = new Set<string>();
+const instrument = (name: string) => {
+  instruments.add(name);
+  return {
+    add: (count: number, labels: object) => recorded.push(`${name} ${count} ${JSON.stringify(labels)}`),
+    record: (_value: number, labels: object) => recorded.push(`${name} ${JSON.stringify(labels)}`),
+  };
+};
 const meter = {
   createCounter: instrument,
   createUpDownCounter: instrument,
@@ -75,6 +81,11 @@ test('a trace continues from the sender through the handler to what it sends, an
   await incoming.send([
     { body: 'one', attributes: { traceparent: 'trace-7' }, group: 'g', deduplicationId: 'd' },
   ]);
+  const send = outgoing.send.bind(outgoing);
+  outgoing.send = async () => {
+    outgoing.send = send;
+    return [{ ok: false, reason: 'InternalError', final: false }];
+  };
   let failed = false;
   const node = new TestNode(world.options, async ({ message }, self) => {
     if (!failed) {
@@ -82,6 +93,7 @@ test('a trace continues from the sender through the handler to what it sends, an
       throw new Error('once');
     }
     await self.sendMessage(self.createMessage(message.body));
+    await self.auditMessage(message);
   });
   await node.start();
   await eventually(() => incoming.messages.length === 0);
@@ -105,7 +117,15 @@ test('a trace continues from the sender through the handler to what it sends, an
     `echostream.handler.duration ${ofNode({ source: 'before', outcome: 'failed' })}`,
     `echostream.handler.duration ${ofNode({ source: 'before', outcome: 'handled' })}`,
     `echostream.messages.sent 1 ${ofNode({ target: 'after', outcome: 'sent' })}`,
+    `echostream.retries 1 ${ofNode({ operation: 'send' })}`,
+    `echostream.audit_records 1 ${ofNode({ outcome: 'delivered' })}`,
   ]) {
     assert.ok(recorded.includes(expected), `${expected} is not in\n${recorded.join('\n')}`);
   }
+});
+
+test("the README's table of metrics has each metric of the library, and no other", () => {
+  const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
+  const rows = [...readme.matchAll(/^\| `(echostream\.[\w.]+)` /gm)].map(([, name]) => name);
+  assert.deepEqual(new Set(rows), instruments);
 });
