@@ -4,7 +4,8 @@
  */
 
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   globSync,
@@ -20,6 +21,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { IDENTITY } from '../../packages/echostream-node/src/options.ts';
+import { eventually, World } from '../../packages/echostream-node/test/support/world.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const NODES = ['22', '24', '26'] as const;
@@ -122,6 +125,38 @@ test('the release tool runs as a command of its package on each Node version', a
   }
 });
 
+/** Checks types in a project, as a user's compiler does. */
+function typeCheck(project: string, ...files: readonly string[]): Promise<string> {
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
+  return run('24', project, join(ROOT, 'node_modules/typescript/bin/tsc'), ...options, ...files);
+}
+
+test("the node library's examples match the published types, and a node runs on each Node version", async () => {
+  const directory = join(ROOT, 'packages/echostream-node/example');
+  const examples = readdirSync(directory);
+  for (const line of NODES) {
+    const project = join(work, `echostream-node-${line}`);
+    cpSync(directory, project, { recursive: true });
+    await using world = await World.start();
+    const [incoming, outgoing] = [world.queue('in'), world.queue('out')];
+    incoming.put('g', 'hello');
+    const identity = Object.entries(IDENTITY).map(([option, name]) => [
+      name,
+      world.options[option as 'name'],
+    ]);
+    const env = { ...environment(line), ...Object.fromEntries(identity), ...world.environment };
+    const node = spawn('node', ['managed-node.ts'], { cwd: project, env, stdio: 'inherit' });
+    await eventually(() => incoming.messages.length === 0);
+    node.kill('SIGTERM');
+    assert.deepEqual(await once(node, 'exit'), [0, null]);
+    assert.deepEqual(
+      outgoing.messages.map(({ body }) => body),
+      ['HELLO'],
+    );
+  }
+  await typeCheck(join(work, 'echostream-node-24'), ...examples);
+});
+
 test("the API client's example matches the published types, and runs on each Node version", async (t) => {
   const socket = join(work, 'api.sock');
   const container = { id: 'abc', state: 'ready', app: 'demo', port: 32262 };
@@ -143,16 +178,12 @@ test("the API client's example matches the published types, and runs on each Nod
     assert.equal(await run(line, project, 'list.ts', socket), 'abc demo 32262\nabc ready why\n');
   }
   const project = join(work, 'ecs-host-service-api-client-24');
-  const check = (file: string) => {
-    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
-    return run('24', project, join(ROOT, 'node_modules/typescript/bin/tsc'), ...options, file);
-  };
-  await check('list.ts');
+  await typeCheck(project, 'list.ts');
   const wrong = `import { connect } from 'ecs-host-service-api-client';
 await (await connect({ socket: '' })).GET('/v1/containers', { params: { query: { state: 'lost' } } });
 `;
   writeFileSync(join(project, 'wrong.ts'), wrong);
-  await assert.rejects(check('wrong.ts'), ({ stdout }: { stdout: string }) =>
+  await assert.rejects(typeCheck(project, 'wrong.ts'), ({ stdout }: { stdout: string }) =>
     /"lost"' is not assignable/.test(stdout),
   );
 });
