@@ -32,7 +32,11 @@ test('each address leads to one page, and an unknown address leads to the page "
   assert.deepEqual(routeOf(`#/containers/${ID}/terminal`), { page: 'new terminal', id: ID });
   assert.deepEqual(routeOf('#/nodes/web-1'), { page: 'node', name: 'web-1' });
   assert.deepEqual(routeOf('#/nodes/web-1/terminal'), { page: 'new node terminal', name: 'web-1' });
-  assert.equal(routeOf('#/nodes?find=web').page, 'nodes');
+  for (const page of ['containers', 'nodes', 'events']) {
+    const found = routeOf(`#/${page}?find=web`);
+    assert.equal(found.page, page);
+    assert.ok('query' in found && found.query.get('find') === 'web');
+  }
   assert.deepEqual(routeOf('#/terminals/0123456789abcdef?as=watch'), {
     page: 'terminal',
     id: '0123456789abcdef',

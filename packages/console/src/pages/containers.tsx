@@ -4,10 +4,9 @@ import { useMemo } from 'preact/hooks';
 import { Empty, State } from '../parts/notice.tsx';
 import { Scrolls } from '../parts/scrolls.tsx';
 import { Ago } from '../parts/time.tsx';
-import { routeOf } from '../state/address.ts';
 import type { Container } from '../state/api.ts';
 import { containers, isLoaded } from '../state/live.ts';
-import { rename, route } from '../state/route.ts';
+import { refine, route } from '../state/route.ts';
 import { mayAct } from '../state/session.ts';
 import { COLUMNS, type Column, healthOf, isFitting, sorted } from './table.ts';
 
@@ -27,18 +26,8 @@ export function Containers() {
       ),
     [all, state, words, column, order],
   );
-  const set = (name: string, value: string) => {
-    const next = new URLSearchParams(query);
-    if (value === '') next.delete(name);
-    else next.set(name, value);
-    const hash = `#/containers${next.size > 0 ? `?${next}` : ''}`;
-    rename(hash);
-    route.value = routeOf(hash);
-  };
-  const showAll = () => {
-    rename('#/containers');
-    route.value = routeOf('#/containers');
-  };
+  const set = (name: string, value: string) => refine('containers', query, name, value);
+  const showAll = () => refine('containers', new URLSearchParams(), 'find', '');
   return (
     <>
       <h1 tabIndex={-1}>Containers</h1>

@@ -1,14 +1,17 @@
-/** The page of live events. Pausing freezes the list, but loses no events. */
+/** The page of live events. Pausing freezes the list, but loses no events. The filter is kept in the address. */
 
 import { useState } from 'preact/hooks';
 import { Empty, State } from '../parts/notice.tsx';
 import { Ago } from '../parts/time.tsx';
 import { events, type Seen } from '../state/live.ts';
+import { refine, route } from '../state/route.ts';
 
 const MOST = 300;
 
 export function Events() {
-  const [words, setWords] = useState('');
+  const found = route.value;
+  const query = found.page === 'events' ? found.query : new URLSearchParams();
+  const words = query.get('find') ?? '';
   const [held, setHeld] = useState<readonly Seen[]>();
   const all = held ?? events.value;
   const text = words.toLowerCase();
@@ -29,7 +32,7 @@ export function Events() {
           type="search"
           data-find
           value={words}
-          onInput={({ currentTarget }) => setWords(currentTarget.value)}
+          onInput={({ currentTarget }) => refine('events', query, 'find', currentTarget.value)}
         />
         <button
           type="button"

@@ -1,8 +1,8 @@
 /** Parses the addresses of the console. All of an address is behind #, so that none of it reaches the server. */
 
 export type Route =
-  | { readonly page: 'overview' | 'create' | 'events' }
-  | { readonly page: 'containers' | 'nodes'; readonly query: URLSearchParams }
+  | { readonly page: 'overview' | 'create' }
+  | { readonly page: 'containers' | 'nodes' | 'events'; readonly query: URLSearchParams }
   | { readonly page: 'container' | 'new terminal'; readonly id: string }
   | { readonly page: 'node' | 'new node terminal'; readonly name: string }
   | { readonly page: 'terminal'; readonly id: string; readonly as: 'write' | 'watch' | 'take' }
@@ -14,8 +14,9 @@ export function routeOf(hash: string): Route {
   const query = new URLSearchParams(search);
   if (more.length > 0) return { page: 'unknown' };
   if (first === '' || first === 'overview') return { page: 'overview' };
-  if ((first === 'create' || first === 'events') && id === '') return { page: first };
-  if ((first === 'containers' || first === 'nodes') && id === '') return { page: first, query };
+  if (first === 'create' && id === '') return { page: first };
+  if ((first === 'containers' || first === 'nodes' || first === 'events') && id === '')
+    return { page: first, query };
   if (first === 'containers' && /^[0-9a-f]{4,64}$/.test(id)) {
     if (last === '') return { page: 'container', id };
     if (last === 'terminal') return { page: 'new terminal', id };

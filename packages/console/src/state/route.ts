@@ -17,6 +17,15 @@ export function rename(hash: string): void {
   history.replaceState(null, '', hash);
 }
 
+/** Changes one parameter of the current page in its address. An empty value removes the parameter. */
+export function refine(page: string, query: URLSearchParams, name: string, value: string): void {
+  const next = new URLSearchParams(query);
+  if (value === '') next.delete(name);
+  else next.set(name, value);
+  rename(`#/${page}${next.size > 0 ? `?${next}` : ''}`);
+  route.value = routeOf(location.hash);
+}
+
 export function go(hash: string): void {
   location.hash = hash;
 }
