@@ -6,18 +6,18 @@
  */
 
 import { systemClock } from './clock.ts';
+import { Edges, type NamedEdge } from './edges.ts';
 import { EchoStreamError } from './errors.ts';
 import { makeHandling } from './handling.ts';
 import type { Logger } from './logger.ts';
+import type { MessageType } from './message.ts';
 import { EchoNode, sessionOf } from './node.ts';
 import { type NodeOptions, Problems } from './options.ts';
+import { type Backoff, backoffOf, LONGEST_BACKOFF } from './receiving/backoff.ts';
 import type { Delivery } from './receiving/held.ts';
 import { Slots } from './receiving/slots.ts';
 import { Source } from './receiving/source.ts';
 import { runTimer, type Tick } from './timers.ts';
-
-/** Returns the seconds until a failed message is delivered again. */
-export type Backoff = (delivery: Delivery, error: unknown) => number;
 
 export interface AppNodeOptions extends NodeOptions {
   /** The number of handlers that run at once. Messages of one group are always handled one at a time. Default: 1. */
@@ -37,7 +37,6 @@ export interface AppNodeOptions extends NodeOptions {
 }
 
 export const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
-const LONGEST_BACKOFF = 43_200;
 const LONGEST_STOP = 43_200_000;
 /** The longest delay of a timer in Node. */
 const LONGEST_INTERVAL = 2_147_483_647;
@@ -48,7 +47,9 @@ export class AppNode extends EchoNode implements AsyncDisposable {
   readonly #timers = new Set<Promise<void>>();
   readonly #signals = new Set<NodeJS.Signals>();
   readonly #ended = Promise.withResolvers<void>();
-  #sources: readonly Source[] = [];
+  /** Aborts when a stop waits no longer. */
+  readonly #late = new AbortController();
+  #sources: Edges<Source> | undefined;
   #starting: Promise<void> | undefined;
   #stop: Promise<void> | undefined;
 
@@ -161,22 +162,33 @@ export class AppNode extends EchoNode implements AsyncDisposable {
     this.#stopOn(signals);
     await sessionOf(this).connect(this.#stopping.signal);
     this.#stopping.signal.throwIfAborted();
-    if (this.stopped) {
-      this.#logger.warn(
-        { node: this.name },
-        'the node is stopped in EchoStream, so it receives and sends nothing',
-      );
-      return;
-    }
     this.#sources = this.#makeSources();
-    for (const source of this.#sources) source.start();
+    this.#followSources();
+    if (this.stopped) return;
     this.#logger.info(
       { node: this.name, sources: this.sources, targets: this.targets },
       'the node has started',
     );
   }
 
-  #makeSources(): readonly Source[] {
+  override async refresh(): Promise<void> {
+    await super.refresh();
+    this.#followSources();
+  }
+
+  #followSources(): void {
+    if (this.#stopping.signal.aborted) return;
+    if (this.stopped) {
+      this.#logger.warn(
+        { node: this.name },
+        'the node is stopped in EchoStream, so it receives and sends nothing',
+      );
+    }
+    const edges = this.stopped || !this.receiveMessageType ? [] : sessionOf(this).sourceEdges;
+    this.#sources?.follow(edges.map(({ queue, source: { name } }) => ({ name, queue })));
+  }
+
+  #makeSources(): Edges<Source> {
     const {
       concurrency = 1,
       visibilityTimeout = 30,
@@ -184,9 +196,7 @@ export class AppNode extends EchoNode implements AsyncDisposable {
       messageTimeout,
       backoff,
     } = this.#appOptions;
-    const messageType = this.receiveMessageType;
-    if (!messageType) return [];
-    const { telemetry, sourceEdges, options, connection } = sessionOf(this);
+    const { telemetry, options, connection } = sessionOf(this);
     const { logger } = options;
     const slots = new Slots(concurrency);
     const handle = makeHandling({
@@ -198,12 +208,12 @@ export class AppNode extends EchoNode implements AsyncDisposable {
       telemetry,
       logger,
     });
-    return sourceEdges.map(({ queue, source: { name } }) => {
+    const make = ({ name, queue }: NamedEdge): Source => {
       const source = { source: name };
-      return new Source({
+      const made = new Source({
         name,
         queue: connection.queue(queue),
-        messageType,
+        messageType: this.receiveMessageType as MessageType,
         slots,
         concurrency,
         visibilitySeconds: visibilityTimeout,
@@ -214,18 +224,23 @@ export class AppNode extends EchoNode implements AsyncDisposable {
         onReceived: (count) => telemetry.received(count, source),
         onRetry: (operation, count) => telemetry.retried(count, { ...source, operation }),
       });
-    });
+      made.start();
+      return made;
+    };
+    return new Edges({ make, leave: (source) => source.stop(this.#late.signal) });
   }
 
   async #end(timeout: number): Promise<void> {
     const deadline = AbortSignal.timeout(timeout);
+    deadline.addEventListener('abort', () => this.#late.abort());
     this.#stopping.abort(new EchoStreamError('NODE_STOPPED', `The node ${this.name} was stopped.`));
     try {
       await before(
         deadline,
         this.#starting?.catch(() => {}),
       );
-      await Promise.all(this.#sources.map((source) => source.stop(deadline)));
+      this.#sources?.follow([]);
+      await this.#sources?.settle();
       await before(deadline, Promise.all([...this.#timers]));
       await before(deadline, sessionOf(this).settle());
     } finally {
@@ -268,21 +283,4 @@ async function before(deadline: AbortSignal, work: Promise<unknown> | undefined)
   const { promise, resolve } = Promise.withResolvers<void>();
   deadline.addEventListener('abort', () => resolve(), { once: true });
   await Promise.race([work, promise]);
-}
-
-function backoffOf(given: number | Backoff | undefined, logger: Logger): Backoff {
-  const seconds: Backoff =
-    typeof given === 'function'
-      ? given
-      : ({ receiveCount }) => given ?? Math.min(300, 2 ** (receiveCount - 1) - 1);
-  return (delivery, error) => {
-    try {
-      const wanted = Math.round(seconds(delivery, error));
-      if (Number.isFinite(wanted)) return Math.min(LONGEST_BACKOFF, Math.max(0, wanted));
-      logger.error({ wanted }, 'the backoff of a failed message is no number; it comes again at once');
-    } catch (failure) {
-      logger.error({ error: failure }, 'the backoff function failed; the failed message comes again at once');
-    }
-    return 0;
-  };
 }

@@ -1,6 +1,6 @@
 /**
- * Receives changes of the tenant. An app gets the changes of its own resources. Nodes that follow a receiver refresh their
- * configuration when that of their tenant, their app or themselves may have changed.
+ * Receives changes of the tenant. An app gets the changes of its own resources. Nodes that follow a receiver refresh themselves
+ * when their tenant, their app, their edges or they themselves may have changed.
  */
 
 import { AppNode, type AppNodeOptions } from './app-node.ts';
@@ -45,7 +45,7 @@ export class ChangeReceiver extends AppNode {
   /** Override this method. If it rejects, the change is delivered again. */
   async handleChange(_change: Change, _delivery: Delivery): Promise<void> {}
 
-  /** Refreshes the configuration of a started node when a change concerns it. The node emits `config`. */
+  /** Refreshes a started node when a change concerns it. */
   follow(node: EchoNode): void {
     this.#followers.add(node);
   }
@@ -57,7 +57,7 @@ export class ChangeReceiver extends AppNode {
   override async handleReceivedMessage(delivery: Delivery): Promise<void> {
     const change = parseChange(delivery.message.body);
     const concerned = [...this.#followers].filter((node) => concerns(change, node));
-    await Promise.all(concerned.map((node) => node.refreshConfig()));
+    await Promise.all(concerned.map((node) => node.refresh()));
     await this.handleChange(change, delivery);
     await this.auditMessage(delivery.message, {
       extraAttributes: { app: this.app },
@@ -83,7 +83,10 @@ export function parseChange(body: string): Change {
 }
 
 function concerns(change: Change, node: EchoNode): boolean {
-  const { type, name } = (change.new ?? change.old) as Echo;
+  const { type, name, source, target } = (change.new ?? change.old) as Echo;
+  if (type === 'Edge') return source === node.name || target === node.name;
+  // What was removed has no record that could be read.
+  if (!change.new || change.new.removed) return false;
   if (type === 'Tenant') return true;
   if (type.endsWith('App')) return name === node.app;
   return type.endsWith('Node') && name === node.name;

@@ -12,6 +12,7 @@ import { Audits } from './audits.ts';
 import { BulkDataStorage } from './bulk-data.ts';
 import { systemClock } from './clock.ts';
 import { type Config, mergeConfig } from './config.ts';
+import { Edges } from './edges.ts';
 import type { ResolvedNodeOptions } from './options.ts';
 import type { Queue } from './queue.ts';
 import { Target } from './sending/target.ts';
@@ -25,16 +26,17 @@ const PLACES = 20;
 const SOCKETS = 200;
 
 export interface Connection {
-  readonly node: NodeAnswer;
-  readonly config: Config;
-  readonly targets: ReadonlyMap<string, Target>;
+  /** The node's record. */
+  node: NodeAnswer;
+  config: Config;
+  readonly targets: Edges<Target>;
   /** By the name of the message type. */
   readonly audits: ReadonlyMap<string, Audits>;
   readonly bulkData: BulkDataStorage;
   readonly table: TenantTable | undefined;
   queue(url: string): Queue;
-  /** Reads the node's record again. */
-  freshConfig(): Promise<Config>;
+  /** Reads the node's record again, and follows the changes of its targets. */
+  refresh(): Promise<void>;
   close(): void;
 }
 
@@ -70,11 +72,12 @@ export async function connect(
     time,
   });
   const { table } = node.tenant;
-  return {
+  const targets = targetsOf(options, queue, telemetry);
+  const connection: Connection = {
     node,
     config: configOf(node),
     queue,
-    targets: targetsOf(node, options, queue, telemetry),
+    targets,
     audits: auditsOf(node, options, audit, telemetry),
     bulkData: new BulkDataStorage({
       clock: systemClock,
@@ -86,13 +89,24 @@ export async function connect(
         }),
     }),
     table: node.app.tableAccess && table ? await openTable({ name: table, region, credentials }) : undefined,
-    freshConfig: async () => configOf(await api.query(GET_NODE, { name, tenant })),
+    async refresh() {
+      const fresh = await api.query(GET_NODE, { name, tenant });
+      connection.config = configOf(fresh);
+      connection.node = fresh;
+      followTargets(targets, fresh);
+    },
     close() {
       cognito.destroy();
       sqs.destroy();
       logger.debug({ node: name }, 'the node is closed');
     },
   };
+  followTargets(targets, node);
+  return connection;
+}
+
+function followTargets(targets: Edges<Target>, { sendEdges }: NodeAnswer): void {
+  targets.follow((sendEdges ?? []).map(({ queue, target: { name } }) => ({ name, queue })));
 }
 
 function configOf({ tenant, app, config }: NodeAnswer): Config {
@@ -100,34 +114,33 @@ function configOf({ tenant, app, config }: NodeAnswer): Config {
 }
 
 function targetsOf(
-  { sendEdges }: NodeAnswer,
-  { name, logger }: ResolvedNodeOptions,
+  { name: node, logger }: ResolvedNodeOptions,
   queue: (url: string) => Queue,
   telemetry: Telemetry,
-): ReadonlyMap<string, Target> {
-  const edges = sendEdges ?? [];
-  return new Map(
-    edges.map(({ queue: url, target }) => [
-      target.name,
+): Edges<Target> {
+  return new Edges({
+    make: ({ name, queue: url }) =>
       new Target({
-        name: target.name,
+        name,
         queue: queue(url),
-        defaultGroup: name.replaceAll(' ', '_'),
+        defaultGroup: node.replaceAll(' ', '_'),
         clock: systemClock,
         logger,
         onRetry: (count) => telemetry.retried(count, { operation: 'send' }),
       }),
-    ]),
-  );
+    leave: async (target) => {
+      await target.settle();
+      target.close();
+    },
+  });
 }
 
 function auditsOf(
-  { receiveMessageType, sendMessageType, tenant }: NodeAnswer,
+  { receiveMessageType, sendMessageType }: NodeAnswer,
   { logger }: ResolvedNodeOptions,
   deliver: ConstructorParameters<typeof Audits>[0]['deliver'],
   telemetry: Telemetry,
 ): ReadonlyMap<string, Audits> {
-  if (tenant.audit === false) return new Map();
   const types = [receiveMessageType, sendMessageType].flatMap((type) => type?.name ?? []);
   return new Map(
     [...new Set(types)].map((messageType) => [

@@ -2,7 +2,7 @@
 
 export type { ApiQuery } from './api/api.ts';
 export type { AppType, NodeType } from './api/queries.ts';
-export { AppNode, type AppNodeOptions, type Backoff } from './app-node.ts';
+export { AppNode, type AppNodeOptions } from './app-node.ts';
 export type { Auditor } from './audits.ts';
 export type { BulkData } from './bulk-data.ts';
 export { type Change, ChangeReceiver, type ChangeReceiverOptions, type Echo } from './change-receiver.ts';
@@ -23,6 +23,7 @@ export type {
   SendOptions,
 } from './node.ts';
 export type { NodeOptions } from './options.ts';
+export type { Backoff } from './receiving/backoff.ts';
 export type { Delivery } from './receiving/held.ts';
 export { SendError, type SendResult } from './sending/send-to-targets.ts';
 export type { TenantTable } from './table.ts';

@@ -96,13 +96,14 @@ export class LambdaNode extends EchoNode implements AsyncDisposable {
   async handleEvent(event: LambdaEvent, context?: LambdaContext): Promise<BatchItemFailures | undefined> {
     const { reportBatchItemFailures: reports = false, concurrency = 1 } = this.#lambdaOptions;
     await this.start();
+    if (this.stopped) await this.refresh();
     if (this.stopped) {
       throw new EchoStreamError(
         'NODE_STOPPED',
         `The node ${this.name} is stopped in EchoStream, so it handles nothing. Disable the event source mapping while the node is stopped.`,
       );
     }
-    const entries = this.#entriesOf(event);
+    const entries = await this.#entriesOf(event);
     const hasTime = (): boolean =>
       (context?.getRemainingTimeInMillis() ?? Number.POSITIVE_INFINITY) > RESERVE;
     const { ids, errors } = await handleRecords(
@@ -154,24 +155,30 @@ export class LambdaNode extends EchoNode implements AsyncDisposable {
     return ({ held }) => handle(held);
   }
 
-  #entriesOf(event: LambdaEvent): readonly Entry[] {
+  /** The name of the node that sends to a queue. */
+  #sourceOf(queue: string): string | undefined {
+    return sessionOf(this).sourceEdges.find((edge) => nameOf(edge.queue, '/') === queue)?.source.name;
+  }
+
+  async #entriesOf(event: LambdaEvent): Promise<readonly Entry[]> {
     if (!Array.isArray(event?.Records)) {
       throw new EchoStreamError(
         'EVENT_INVALID',
         'The event has no Records. Let the function be called by an event source mapping of an SQS queue.',
       );
     }
-    const sources = new Map(
-      sessionOf(this).sourceEdges.map(({ queue, source }) => [nameOf(queue, '/'), source.name]),
-    );
-    return (event as LambdaEvent).Records.map((record) => {
-      const queue = nameOf(record.eventSourceARN, ':');
-      const source = sources.get(queue);
+    const { Records } = event as LambdaEvent;
+    const queueOf = ({ eventSourceARN }: LambdaRecord): string => nameOf(eventSourceARN, ':');
+    // The edge may be newer than the node's record.
+    if (Records.some((record) => !this.#sourceOf(queueOf(record)))) await this.refresh();
+    return Records.map((record) => {
+      const queue = queueOf(record);
+      const source = this.#sourceOf(queue);
       const messageType = this.receiveMessageType;
       if (source === undefined || !messageType) {
         throw new EchoStreamError(
           'EVENT_INVALID',
-          `The node ${this.name} has no source with the queue ${queue}. Remove the event source mapping, or restart the function if the edge is new.`,
+          `The node ${this.name} has no source with the queue ${queue}. Remove the event source mapping, or make an edge with this queue.`,
         );
       }
       const received = receivedOf(record);

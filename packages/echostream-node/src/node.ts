@@ -50,7 +50,6 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
   }
 
   readonly #session: Session;
-  #config: Config | undefined;
 
   /** @throws EchoStreamError OPTIONS_INVALID; a subclass adds its problems to `problems` first */
   constructor(options: NodeOptions = {}, problems?: Problems) {
@@ -81,7 +80,7 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
 
   /** The configurations of the tenant, the app and the node, merged in this order. */
   get config(): Config {
-    return this.#config ?? this.#session.connection.config;
+    return this.#session.connection.config;
   }
 
   /** The names of the nodes from which this one receives. */
@@ -91,7 +90,7 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
 
   /** The names of the nodes to which this one sends. */
   get targets(): readonly string[] {
-    return [...this.#session.connection.targets.keys()];
+    return [...this.#session.connection.targets.all.keys()];
   }
 
   /** True if the node is stopped in EchoStream. It then neither receives nor sends. */
@@ -146,14 +145,14 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
     { targets }: SendOptions = {},
   ): Promise<readonly SendResult[]> {
     this.#refuseIfStopped();
-    return sendToTargets(messages, targets, this.#session.connection.targets, this.#session.telemetry);
+    return sendToTargets(messages, targets, this.#session.connection.targets.all, this.#session.telemetry);
   }
 
   /** Resolves when the record is queued for delivery, which takes long only while deliveries fail. */
   async auditMessage(message: Message, { extraAttributes, source }: AuditOptions = {}): Promise<void> {
     this.#refuseIfStopped();
     const audits = this.#session.connection.audits.get(message.messageType.name);
-    if (!audits) return;
+    if (!audits || !this.audit) return;
     const attributes = {
       ...this.#session.options.auditors.get(message.messageType.name)?.(message.body),
       ...extraAttributes,
@@ -195,13 +194,14 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
     return this.#session.connection.bulkData.upload(data, signal);
   }
 
-  /** Requests the configuration from EchoStream again, and emits `config` if it has changed. */
-  async refreshConfig(): Promise<Config> {
+  /**
+   * Reads from EchoStream again what it knows of the node: its edges, its configuration, and whether it is stopped. Emits
+   * `config` if the configuration has changed.
+   */
+  async refresh(): Promise<void> {
     const before = this.config;
-    const config = await this.#session.connection.freshConfig();
-    this.#config = config;
-    if (!isDeepStrictEqual(config, before)) this.emit('config', config, before);
-    return config;
+    await this.#session.connection.refresh();
+    if (!isDeepStrictEqual(this.config, before)) this.emit('config', this.config, before);
   }
 
   #refuseIfStopped(): void {

@@ -50,6 +50,6 @@ export class Session {
 
   #outgoing(): readonly (Target | Audits)[] {
     if (!this.#connection) return [];
-    return [...this.#connection.targets.values(), ...this.#connection.audits.values()];
+    return [...this.#connection.targets.living, ...this.#connection.audits.values()];
   }
 }

@@ -199,7 +199,7 @@ test('an interval or a time limit that no timer can keep is refused', async () =
   await node.stop();
 });
 
-test('a node that follows a change receiver refreshes its configuration when the receiver announces a change', async () => {
+test('a node that follows a change receiver is refreshed when the receiver announces a change of its edges or configuration', async () => {
   await using world = await World.start();
   const changes = world.queue('changes');
   world.queue('in');
@@ -236,12 +236,19 @@ test('a node that follows a change receiver refreshes its configuration when the
   change('ExternalNode', 'my node');
   change('ExternalNode', 'another node');
   change('Tenant', 'tenant');
+  const gone = { type: 'ExternalNode', name: 'my node' };
+  changes.put('g', JSON.stringify({ datetime: '2026-01-01T00:00:00Z', system: false, old: gone }));
+  for (const target of ['my node', 'another node']) {
+    const edge = { type: 'Edge', source: 'before', target };
+    changes.put('g', JSON.stringify({ datetime: '2026-01-01T00:00:00Z', system: false, new: edge }));
+  }
   await eventually(() => changes.messages.length === 0);
   await Promise.all([changeReceiver.stop(), node.stop()]);
   assert.deepEqual(configs, [{ colour: 'red' }, {}]);
   assert.deepEqual(node.config, { colour: 'red' });
-  assert.deepEqual(seen, ['ExternalNode', 'ExternalNode', 'Tenant']);
-  assert.equal(world.queries.filter((query) => query === 'getNode').length, 4);
+  assert.deepEqual(seen, ['ExternalNode', 'ExternalNode', 'Tenant', '', 'Edge', 'Edge']);
+  // Two starts, and three changes that concern the node.
+  assert.equal(world.queries.filter((query) => query === 'getNode').length, 5);
 });
 
 test('a message that announces no valid change causes an error that does not show the message', async () => {
