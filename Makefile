@@ -95,7 +95,7 @@ demo-release: docker-cli shell $(MINISTACK) | node_modules/.stamp ## Demonstrate
 
 release-tool: $(RELEASE_TOOL) ## Build the release tool as one executable
 
-test: docker-cli compose registry sudo zsh shell browser cross-compiler config-tools config-readers $(CONSOLE) $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) $(MINISTACK) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker-cli compose registry sudo zsh shell browser cross-compiler config-tools config-readers $(CONSOLE) $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) $(MINISTACK) tools/typedoc/node_modules/.stamp | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like one in EC2, in a guest: all, or those in FILES="test/vm/…"
@@ -170,8 +170,7 @@ docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Generate the pa
 	@sed -i "1i // Of the openapi.json with the SHA-256 $$(sha256sum < httpserver/v1/openapi.json | cut -d' ' -f1)." $(API_TYPES)
 
 node-docs: tools/typedoc/node_modules/.stamp | node_modules/.stamp ## Generate the API pages of the node library in build/node-library
-	@cd packages/echostream-node && $(CURDIR)/tools/typedoc/node_modules/.bin/typedoc --entryPoints src/echostream-node.ts \
-	  --tsconfig tsconfig.json --excludePrivate --treatWarningsAsErrors --out $(CURDIR)/build/node-library
+	@cd packages/echostream-node && $(CURDIR)/tools/typedoc/node_modules/.bin/typedoc --out $(CURDIR)/build/node-library
 
 clean: ## Remove everything that was built or installed here
 	rm -rf build node_modules tools/*/node_modules tools/*/.venv packages/*/dist
