@@ -101,6 +101,17 @@ test('a viewer can look at everything and is offered no actions', async () => {
   await page.getByRole('heading', { name: `Container ${id.slice(0, 12)}` }).waitFor();
   assert.equal(await page.getByRole('button', { name: 'Stop …' }).count(), 0);
   assert.equal(await page.getByRole('link', { name: 'Create' }).count(), 0);
+  await page.goto(`${site.origin}/console/#/overview`);
+  await page.getByRole('region', { name: 'Host' }).waitFor();
+  await page.goto(`${site.origin}/console/#/nodes`);
+  await page.getByRole('region', { name: 'Feed' }).waitFor();
+  for (const name of ['Drain this host …', 'Lock updates …'])
+    assert.equal(await page.getByRole('button', { name }).count(), 0, name);
+  const [{ name, value } = { name: '', value: '' }] = await page.context().cookies();
+  const headers = { cookie: `${name}=${value}`, origin: site.origin, 'x-ecs-host-service-console': '1' };
+  assert.equal((await call({ port: site.port, method: 'PUT', path: '/v1/drain', headers })).status, 403);
+  await page.goto(`${site.origin}/console/#/containers/${id}/terminal`);
+  await page.getByText('Your token can only read, so you cannot open a terminal.').waitFor();
   await site.goneOf(id);
 });
 
@@ -110,6 +121,10 @@ test('a person makes a container, works in its terminal, watches it end, and rea
   await page.getByLabel('App').fill('demo');
   await page.getByRole('button', { name: 'Check whether it fits' }).click();
   await page.getByText('It fits: there is room for').waitFor();
+  await page.getByLabel('Memory in MiB').fill('99000000');
+  await page.getByRole('button', { name: 'Check whether it fits' }).click();
+  await page.getByText('It does not fit: the host has no more memory.').waitFor();
+  await page.getByLabel('Memory in MiB').fill('');
   await assertAccessible(page);
   await page.getByRole('button', { name: 'Create', exact: true }).click();
   await page.getByRole('heading', { name: 'Life' }).waitFor();
@@ -212,7 +227,7 @@ test('people watch and take over a terminal, copy, paste and search in it, and c
   await site.terminalIn(page, id);
   const address = new URL(page.url()).hash;
 
-  const other = await site.signedIn(`${address}?as=watch`, VIEWER);
+  const other = await site.signedIn(address, VIEWER);
   await other.getByText('Attached; you watch, and cannot type').waitFor();
   await page.keyboard.type("echo see''n\n");
   await sees(other, /seen/);
@@ -278,6 +293,8 @@ test("the nodes' pages show their plan, output and history, and lock and restart
   await page.getByRole('button', { name: 'Restart …' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Restart' }).click();
   await page.getByRole('region', { name: 'History' }).getByText('asked to restart').first().waitFor();
+  const replaced = page.getByRole('region', { name: 'Replaced containers', exact: true });
+  await replaced.getByRole('row', { name: `${before?.slice(0, 12)} ` }).waitFor();
   await site.nodes.until('web', 'running');
   await assertAccessible(page);
 });
@@ -357,6 +374,88 @@ test('the table of containers filters and sorts, and the address keeps its setti
   await page.getByText('1 of 1').waitFor();
   await site.goneOf(other);
   await page.getByText('This host has no containers.').waitFor();
+  await page.getByLabel('Find').fill(one.slice(0, 12));
+  await page.getByRole('link', { name: 'look for the receipt' }).click();
+  await page.getByRole('heading', { level: 1, name: `Container ${one.slice(0, 12)} gone` }).waitFor();
+  await page.getByText(/^It ended .* an operator stopped it/).waitFor();
+});
+
+test('a thousand containers are shown, sorted and found', async () => {
+  const id = await containerOn(site.root);
+  const { body } = await site.operator.get('/v1/containers');
+  const [model] = body.containers;
+  const containers = Array.from({ length: 1000 }, (_, i) => ({
+    ...model,
+    id: String(i).padStart(4, '0').padEnd(60, '0'),
+    port: 30_000 - i,
+  }));
+  const { page } = await site.visit();
+  await page.route(/\/v1\/containers\?/, (route) => route.fulfill({ json: { ...body, containers } }));
+  await site.signIn(page);
+  await page.goto(`${site.origin}/console/#/containers`);
+  await page.getByText('1000 of 1000').waitFor();
+  await page.getByRole('button', { name: 'port', exact: true }).click();
+  await page.getByRole('rowheader').first().getByText('099900000000').waitFor();
+  await page.getByLabel('Find').fill('29990');
+  await page.getByText('1 of 1000').waitFor();
+  await page.getByRole('rowheader').getByText('001000000000').waitFor();
+  await site.goneOf(id);
+});
+
+/** @returns the sum of the page's layout shifts */
+async function moved(page: Page): Promise<number> {
+  return await page.evaluate<number>('moves.reduce((sum, { value }) => sum + value, 0)');
+}
+
+test('nothing on a page moves while it loads', async () => {
+  const id = await containerOn(site.root);
+  const { page } = await site.visit();
+  await page.addInitScript(`
+    globalThis.moves = [];
+    const note = ({ value, sources, hadRecentInput }) => {
+      if (!hadRecentInput) moves.push({ value, what: sources.map(({ node }) => node?.textContent?.slice(0, 40)) });
+    };
+    new PerformanceObserver((list) => list.getEntries().forEach(note)).observe({ type: 'layout-shift', buffered: true });
+  `);
+  await site.signIn(page);
+  for (const [hash, last] of [
+    ['overview', 'Check again'],
+    ['containers', id.slice(0, 12)],
+    [`containers/${id}`, 'docker container'],
+    ['nodes', 'There is nothing to do'],
+    ['events', 'Nothing has happened since'],
+    ['create', 'With a virtual console'],
+  ] as const) {
+    await page.goto('about:blank');
+    await page.goto(`${site.origin}/console/#/${hash}`);
+    await page.getByText(last).first().waitFor();
+    // The limit of a good page by Web Vitals.
+    assert.ok((await moved(page)) < 0.1, `${hash}: ${await page.evaluate<string>('JSON.stringify(moves)')}`);
+  }
+  await page.evaluate(`document.querySelector('main').style.paddingTop = '300px'`);
+  await until('a move is noticed', async () => (await moved(page)) >= 0.1);
+  await site.goneOf(id);
+});
+
+test('the keyboard alone leads to each page, and shows its keys', async () => {
+  const page = await site.signedIn('#/create');
+  for (const [key, title] of [
+    ['o', 'Overview'],
+    ['c', 'Containers'],
+    ['m', 'Nodes'],
+    ['e', 'Events'],
+    ['n', 'Create a container'],
+  ] as const) {
+    await page.keyboard.press(key);
+    await page.getByRole('heading', { level: 1, name: title }).waitFor();
+    const focus = () => page.evaluate('document.activeElement.textContent');
+    await until(`the focus is on ${title}`, async () => (await focus()) === title);
+  }
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keys' }).getByText('Find').waitFor();
+  await assertAccessible(page);
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
 });
 
 test('a lost connection is shown, and the page and its terminal reconnect', async () => {
@@ -415,6 +514,11 @@ test('events appear as they happen, and a pause holds them back', async () => {
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.getByText('an operator stopped it').first().waitFor();
   await assertAccessible(page);
+  await page.getByLabel('Filter').fill('operator');
+  await page.getByText(/^1 of \d+$/).waitFor();
+  assert.match(page.url(), /#\/events\?find=operator$/);
+  await page.getByLabel('Filter').fill('nothing like this');
+  await page.getByText('No event fits this filter.').waitFor();
 });
 
 test('replacing the token ends every session of the console', async () => {
@@ -452,6 +556,9 @@ test('root opens the console on this host with a one-time address that nobody el
   assert.equal(await asked('/v1/host', { cookie, host: 'evil.example' }), 421);
   assert.equal(await asked('/v1/drain', { cookie, origin: url.origin }, 'PUT'), 403);
   assert.equal(await asked('/healthz', { cookie }), 404);
+  const upgrade = { connection: 'Upgrade', upgrade: 'websocket' };
+  assert.equal(await asked('/v1/host/terminal', { ...upgrade, origin: url.origin }), 403);
+  assert.equal(await asked('/v1/host/terminal', { ...upgrade, cookie, origin: 'http://evil.example' }), 403);
   await one.page.goto(`${url.origin}/console/#/containers/${id}/terminal`);
   await one.page.getByText('Attached', { exact: true }).waitFor();
   await sees(one.page, /[#$] /);
@@ -480,6 +587,8 @@ test('a host drains from the console after a confirmation', async () => {
   await page.getByRole('button', { name: 'Drain this host …' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click();
   await page.getByText('The host drains: it accepts no more containers').waitFor();
+  const left = page.getByRole('list', { name: 'Still in use' });
+  await left.getByRole('link', { name: id.slice(0, 12) }).waitFor();
   await assertAccessible(page);
   await site.goneOf(id);
 });

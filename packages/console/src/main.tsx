@@ -41,7 +41,13 @@ function Page({ at }: { readonly at: Route }) {
     case 'new terminal':
       return <TerminalPage key={`new ${at.id}`} asked={{ container: at.id }} />;
     case 'terminal':
-      return <TerminalPage key={`${at.id} ${at.as}`} asked={{ terminal: at.id, as: at.as }} />;
+      // A viewer can only watch, also where the address is somebody else's.
+      return (
+        <TerminalPage
+          key={`${at.id} ${at.as}`}
+          asked={{ terminal: at.id, as: mayAct.value ? at.as : 'watch' }}
+        />
+      );
     case 'nodes':
       return <Nodes />;
     case 'node':

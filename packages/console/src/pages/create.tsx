@@ -143,7 +143,7 @@ export function Create() {
           {room &&
             (room.fits > 0
               ? `It fits: there is room for ${room.fits} such containers.`
-              : `It does not fit: ${room.short} have run out. End a container, or use another host.`)}
+              : `It does not fit: the host has no more ${room.short}. End a container, or use another host.`)}
         </div>
         {trouble && <Failure trouble={trouble} />}
         <div class="actions">

@@ -9,6 +9,7 @@ import { type Node, nodes } from '../state/nodes.ts';
 import { mayAct } from '../state/session.ts';
 import { Logs } from './logs.tsx';
 import { History, Plan, useNodes } from './nodes.tsx';
+import { Replacements } from './replacements.tsx';
 import { Terminals } from './terminals.tsx';
 
 export function NodePage({ name }: { readonly name: string }) {
@@ -27,6 +28,7 @@ export function NodePage({ name }: { readonly name: string }) {
         {!trouble && !value && <Empty>Reading …</Empty>}
         {value && <Empty>The feed wants no node of this name, and none runs.</Empty>}
         <a href="#/nodes">All nodes</a>
+        {value && <Replacements node={name} />}
         {value && <History events={value.events.filter((one) => one.node === name)} />}
       </>
     );
@@ -57,6 +59,7 @@ export function NodePage({ name }: { readonly name: string }) {
           }
         />
       )}
+      <Replacements node={name} {...(node.container && { container: node.container })} />
       <History events={value?.events.filter((one) => one.node === name)} />
     </>
   );

@@ -4,11 +4,10 @@ import { useState } from 'preact/hooks';
 import { Confirm, Empty, Failure, State } from '../parts/notice.tsx';
 import { Scrolls } from '../parts/scrolls.tsx';
 import { Ago } from '../parts/time.tsx';
-import { routeOf } from '../state/address.ts';
 import { answerTo, api } from '../state/api.ts';
 import { type Node, type NodeEvent, nodes, type PlannedStep, readNodes } from '../state/nodes.ts';
 import { usePolled } from '../state/polled.ts';
-import { rename, route } from '../state/route.ts';
+import { refine, route } from '../state/route.ts';
 import { mayAct } from '../state/session.ts';
 
 /** Milliseconds between reads. */
@@ -40,7 +39,8 @@ export function shortDigest(digest: string | undefined): string {
 export function Nodes() {
   const { value, trouble, readNow } = useNodes();
   const found = route.value;
-  const words = (found.page === 'nodes' && found.query.get('find')) || '';
+  const query = found.page === 'nodes' ? found.query : new URLSearchParams();
+  const words = query.get('find') ?? '';
   const all = nodes.value?.nodes ?? [];
   const fitting = all.filter((one) =>
     [one.name, one.type, one.state, one.image, one.cause]
@@ -48,11 +48,6 @@ export function Nodes() {
       .toLowerCase()
       .includes(words.toLowerCase()),
   );
-  const find = (text: string) => {
-    const hash = text === '' ? '#/nodes' : `#/nodes?${new URLSearchParams({ find: text })}`;
-    rename(hash);
-    route.value = routeOf(hash);
-  };
   if (trouble && !nodes.value) {
     return (
       <>
@@ -78,7 +73,7 @@ export function Nodes() {
           data-find
           placeholder="name, state, image …"
           value={words}
-          onInput={({ currentTarget }) => find(currentTarget.value)}
+          onInput={({ currentTarget }) => refine('nodes', query, 'find', currentTarget.value)}
         />
         <span role="status">
           {fitting.length} of {all.length}
@@ -95,13 +90,18 @@ export function Nodes() {
 
 function Feed({ onChange }: { readonly onChange: () => void }) {
   const [asks, setAsks] = useState(false);
-  const { app, feed, feedError, locked } = nodes.value ?? {};
+  const { app, feed, feedError, lookError, locked } = nodes.value ?? {};
   return (
     <section aria-labelledby="feed-title">
       <h2 id="feed-title">Feed</h2>
       {feedError && (
         <p class="warning">
           <strong>The feed cannot be used.</strong> {feedError} The nodes stay as they are.
+        </p>
+      )}
+      {lookError && (
+        <p class="warning">
+          <strong>The states may be old.</strong> {lookError}
         </p>
       )}
       <dl class="facts">

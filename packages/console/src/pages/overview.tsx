@@ -103,10 +103,13 @@ function HostLine({
         </p>
       ))}
       {state === 'draining' && (
-        <p class="warning" role="status">
-          The host drains: it accepts no more containers, and the service exits when the last of {count} has
-          ended.
-        </p>
+        <>
+          <p class="warning" role="status">
+            The host drains: it accepts no more containers, and the service exits when the last of {count} has
+            ended.
+          </p>
+          <InUse />
+        </>
       )}
       {mayAct.value && state === 'running' && (
         <button type="button" class="danger" onClick={() => setAsks(true)}>
@@ -133,6 +136,26 @@ function HostLine({
   );
 }
 
+/** The containers that a drain waits for: those of users first. */
+function InUse() {
+  const all = [...containers.value.values()].sort((a, b) => Number(b.claimed) - Number(a.claimed));
+  return (
+    <ul class="plain" aria-label="Still in use">
+      {all.slice(0, FEW).map(({ id, app, state, claimed, began }) => (
+        <li key={id}>
+          <a href={`#/containers/${id}`}>{id.slice(0, 12)}</a> <State state={state} /> {app},{' '}
+          {claimed ? 'assigned to a user' : 'unassigned'}, requested <Ago at={began} />
+        </li>
+      ))}
+      {all.length > FEW && (
+        <li>
+          and {all.length - FEW} more: <a href="#/containers">all containers</a>
+        </li>
+      )}
+    </ul>
+  );
+}
+
 function Room({ room: { fits, short, resources, memory } }: { readonly room: Capacity }) {
   const sorted = [...resources].sort((a, b) => a.fits - b.fits);
   return (
@@ -140,7 +163,7 @@ function Room({ room: { fits, short, resources, memory } }: { readonly room: Cap
       <h2 id="room-title">Capacity</h2>
       <p class="lead">
         {fits === 0 ? 'There is no room for another container' : `Room for ${fits} more`}
-        {fits === 0 ? `: ${short} have run out.` : `. The host runs short of ${short} first.`}
+        {fits === 0 ? `: the host has no more ${short}.` : `. The host runs short of ${short} first.`}
       </p>
       <table>
         <thead>

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import type { TerminalMessage } from 'ecs-host-service-api-client';
 import { answerTo, api } from '../state/api.ts';
-import { lookWho } from '../state/session.ts';
+import { lookWho, mayAct } from '../state/session.ts';
 
 export type Phase =
   | { readonly is: 'connecting' | 'attached' | 'lost' }
@@ -145,6 +145,8 @@ export class Connection {
    */
   async #whyRefused(): Promise<string | undefined> {
     const wanted = this.#wanted;
+    if (!('terminal' in wanted) && !mayAct.value)
+      return 'Your token can only read, so you cannot open a terminal. Watch one that is open, on the page of its container.';
     if (!('terminal' in wanted))
       return 'The terminal was refused. Check that the container runs, has a shell, and has no more terminals than TERMINALS_PER_CONTAINER.';
     try {
