@@ -56,6 +56,21 @@ test('a stop takes no longer than its timeout, even if handlers do not finish', 
   assert.ok((incoming.messages[0]?.visibleAt ?? 0) <= performance.now());
 });
 
+test('a node stops at the end of the block that uses it, also after an error', async () => {
+  await using world = await World.start();
+  let used: TestNode | undefined;
+  const use = async (): Promise<void> => {
+    await using node = new TestNode(world.options);
+    await node.start();
+    used = node;
+    throw new Error('the block failed');
+  };
+  await assert.rejects(use(), /the block failed/);
+  assert.ok(used);
+  await used.join();
+  await assert.rejects(used.sendMessage(used.createMessage('x')), { code: 'NODE_STOPPED' });
+});
+
 test('a node stops when the signal that was passed to start aborts', async () => {
   await using world = await World.start();
   const node = new TestNode(world.options);
