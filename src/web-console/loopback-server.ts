@@ -20,6 +20,7 @@ import type { Duplex } from 'node:stream';
 import { messageOf } from '../../errors/service-error.ts';
 import { throwUnlessSameOrigin } from '../../httpserver/console/same-origin.ts';
 import { sessionIn } from '../../httpserver/console/sessions.ts';
+import { closeGently } from '../../httpserver/gentle-close.ts';
 import { sameSecret } from '../../settings/secret.ts';
 
 export interface LoopbackConsole {
@@ -44,7 +45,8 @@ const AGAIN = 'run "ecs-host-service console" again, and open the address that i
 export async function serveOnLoopback(socketPath: string, port: number): Promise<LoopbackConsole> {
   const session = newSecret();
   let oneTime: string | undefined = newSecret();
-  const server = createServer({ requestTimeout: 0 });
+  const server = createServer({ requestTimeout: 0, requireHostHeader: false });
+  closeGently(server);
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const { port: bound } = server.address() as AddressInfo;
@@ -54,7 +56,7 @@ export async function serveOnLoopback(socketPath: string, port: number): Promise
   const refusalOf = (asked: IncomingMessage): Refusal | undefined => {
     const { headers, method = '', url = '' } = asked;
     if (!hosts.includes(headers.host ?? ''))
-      return { status: 421, text: 'the Host header names another host' };
+      return { status: 421, text: 'the Host header is missing or names another host' };
     if (!sameSecret(sessionIn(headers.cookie, cookie) ?? '', session)) return { status: 403, text: AGAIN };
     if (!SERVED.test(url)) return { status: 404, text: 'there is nothing at this path; open /console/' };
     try {
@@ -99,6 +101,10 @@ export async function serveOnLoopback(socketPath: string, port: number): Promise
     });
     answer.on('close', () => further.destroy());
     return asked.pipe(further);
+  });
+  server.on('connect', (_: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => {});
+    socket.end(headOf(404, { connection: 'close', 'content-length': '0' }));
   });
   server.on('upgrade', (asked: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => {});
