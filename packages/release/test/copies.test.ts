@@ -46,7 +46,10 @@ test("a copy of a service keeps its network and settings, but gets no tasks and 
 test('only a copy is removed, together with its own task definition revisions', async () => {
   await using aws = await JsonAws.start();
   aws.actions = {
-    ListTaskDefinitions: () => ({ taskDefinitionArns: ['app-pr-12:1', 'app-pr-12:2'] }),
+    ListTaskDefinitions: ({ nextToken }) =>
+      nextToken === undefined
+        ? { taskDefinitionArns: ['app-pr-12:1'], nextToken: 'more' }
+        : { taskDefinitionArns: ['app-pr-12:2'] },
     DescribeTaskDefinition: ({ taskDefinition }) => ({
       taskDefinition: {},
       tags: taskDefinition === 'app-pr-12:2' ? [MARK] : [],

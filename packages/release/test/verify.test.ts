@@ -1,6 +1,8 @@
 /** What `verify` finds wrong, one thing at a time. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { configOf } from '../src/config/read.ts';
 import type { Trigger } from '../src/release/cloud.ts';
@@ -190,7 +192,7 @@ tasks: { before: [{ name: migrate, family: job }] }
   assert.deepEqual(on('events:PutTargets'), ['arn:aws:events:eu-west-1:123456789012:rule/nightly']);
   assert.deepEqual(on('iam:PassRole'), [definition.executionRoleArn, target.RoleArn]);
   assert.deepEqual(on('s3:PutObject'), ['arn:aws:s3:::bucket/x/*']);
-  assert.deepEqual(on('application-autoscaling:RegisterScalableTarget'), []);
+  assert.deepEqual(on('application-autoscaling:RegisterScalableTarget'), ['*']);
   assert.equal(on('scheduler:UpdateSchedule'), undefined);
   const execution = rightsOfExecution(config.stage, [definition]).get(definition.executionRoleArn);
   assert.deepEqual(
@@ -200,4 +202,40 @@ tasks: { before: [{ name: migrate, family: job }] }
       ['ecr:BatchGetImage', ['arn:aws:ecr:eu-west-1:123456789012:repository/web']],
     ],
   );
+});
+
+test('the rights that the documents list are those that verify asks IAM about', () => {
+  const config = configOf(
+    `
+application: shop
+stages:
+  live: { account: '123456789012', region: eu-west-1, cluster: c, record: s3://bucket/x }
+images: { web: { repository: web } }
+services: { portal: { service: portal, suspendAutoScaling: true, containers: { app: { image: web } } } }
+scheduled: { nightly: { families: 'job-*', rule: nightly, schedule: rate(1 day), containers: {} } }
+tasks: { before: [{ name: migrate, family: job }] }
+`,
+    'live',
+    {},
+    'the file',
+  );
+  const logConfiguration = { logDriver: 'awslogs' as const, options: { 'awslogs-group': '/ecs/shop' } };
+  const definition = { tags: [], taskRoleArn: 'role', containerDefinitions: [{ logConfiguration }] };
+  const triggers = [trigger(target), { ...trigger({ Target: target }), kind: 'schedule' as const }];
+  const asked = rightsOf(config, [definition], triggers).flatMap(({ actions }) => actions);
+  const page = readFileSync(join(import.meta.dirname, '../docs/release.md'), 'utf8');
+  const [, table = ''] = /## Rights\n([\s\S]*)$/.exec(page) ?? [];
+  let service = '';
+  const listed = [...table.matchAll(/`(?:([a-z0-9-]+):)?([A-Z]\w+)`/g)].map(
+    ([, prefix = service, action]) => {
+      service = prefix;
+      return `${service}:${action}`;
+    },
+  );
+  assert.deepEqual([...new Set(asked)].toSorted(), listed.toSorted());
+  // A configuration without any of that needs none of these rights.
+  const { images: _, services: __, scheduled: ___, tasks: ____, ...bare } = config;
+  const needed = rightsOf(bare, [], []).flatMap(({ actions }) => actions);
+  for (const action of ['ecr:DescribeImages', 'ecs:UpdateService', 'iam:PassRole', 'ecs:RunTask'])
+    assert.ok(!needed.includes(action), action);
 });

@@ -3,12 +3,11 @@
  */
 
 import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { isPlaceholder } from '../placeholder.ts';
 import { describe, EntryError, type EntryProblem } from './entry-error.ts';
 
 export type Identity = Readonly<Record<string, string>>;
 
-const PLACEHOLDER =
-  /^(xxx.*|todo\b.*|fixme\b.*|<[^<>]*>|\{\{.*\}\}|\.\.\.|change[-_ ]?me|replace[-_ ]?me|placeholder)$/i;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** @throws EntryError */
@@ -110,8 +109,7 @@ export function parseIdentity(text: string, name: string, mayBeEmpty: ReadonlySe
 }
 
 function isUnfilled(value: string, mayBeEmpty: boolean): boolean {
-  const text = value.trim();
-  return text === '' ? !mayBeEmpty : PLACEHOLDER.test(text);
+  return value.trim() === '' ? !mayBeEmpty : isPlaceholder(value);
 }
 
 function keysOf(entries: readonly (readonly [string, unknown])[]): string {

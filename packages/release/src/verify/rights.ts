@@ -10,17 +10,21 @@ import type { ReleaseConfig } from '../config/read.ts';
 import { parseRegistry, registryOf } from '../config/registry.ts';
 import { messageOf } from '../errors.ts';
 import type { Trigger } from '../release/cloud.ts';
-import { bad, type Check, good, unknown } from './check.ts';
+import { bad, type Check, good, unknown, warning } from './check.ts';
 import { referenceOf } from './images.ts';
 import { partsOf } from './secrets.ts';
 
 export interface Right {
   readonly actions: readonly string[];
-  /** ARNs. An empty list means all resources. */
+  /** ARNs. A right on no resources is not needed. */
   readonly on: readonly string[];
   /** true: a policy of the resource itself may allow it as well, which IAM's simulation does not see. */
   readonly isShared?: true;
+  /** What does not work without these rights. A release itself does. */
+  readonly for?: string;
 }
+
+const ALL = ['*'];
 
 /** Lists what a release of this configuration does. */
 export function rightsOf(
@@ -40,17 +44,22 @@ export function rightsOf(
   const projects = Object.values(images).flatMap(({ remote }) => remote?.project ?? []);
   const one = [...(tasks.before ?? []), ...(tasks.after ?? [])];
   const all: readonly (Right | false)[] = [
-    { actions: registering(definitions), on: [] },
+    { actions: registering(definitions), on: ALL },
     {
       actions: ['ecs:DescribeServices', 'ecs:UpdateService'],
       on: Object.values(services).map(({ service }) => arn('ecs', `service/${name}/${service}`)),
     },
     { actions: ['ecs:DescribeTasks', 'ecs:StopTask'], on: [arn('ecs', `task/${name}/*`)] },
-    one.length > 0 && {
+    {
       actions: ['ecs:RunTask'],
       on: one.map(({ family }) => arn('ecs', `task-definition/${family}:*`)),
     },
     { actions: ['iam:PassRole'], on: rolesOf(definitions, triggers) },
+    {
+      actions: ['logs:GetLogEvents'],
+      on: logGroupsOf(definitions).map((group) => arn('logs', `log-group:${group}:*`)),
+      for: 'the last lines of a container that failed, and the logs of tasks',
+    },
     {
       actions: ['ecr:DescribeImages'],
       on: Object.values(images).map((image) => {
@@ -59,22 +68,21 @@ export function rightsOf(
       }),
       isShared: true,
     },
-    projects.length > 0 && {
+    {
       actions: ['codebuild:StartBuild', 'codebuild:BatchGetBuilds', 'codebuild:StopBuild'],
       on: projects.map((project) => arn('codebuild', `project/${project}`)),
     },
-    rules.length > 0 && { actions: ['events:ListTargetsByRule', 'events:PutTargets'], on: rules },
-    rules.length > 0 &&
-      Object.values(scheduled).some(({ schedule }) => schedule !== undefined) && {
-        actions: ['events:DescribeRule', 'events:PutRule'],
-        on: rules,
-      },
-    Object.values(scheduled).some(({ rule, scheduleGroup }) => rule === undefined && !scheduleGroup) && {
-      actions: ['ecs:ListTaskDefinitionFamilies'],
-      on: [],
+    { actions: ['events:ListTargetsByRule', 'events:PutTargets'], on: rules },
+    Object.values(scheduled).some(({ schedule }) => schedule !== undefined) && {
+      actions: ['events:DescribeRule', 'events:PutRule'],
+      on: rules,
     },
-    schedules.length > 0 && { actions: ['scheduler:ListSchedules'], on: [] },
-    schedules.length > 0 && {
+    Object.values(scheduled).some(({ scheduleGroup }) => scheduleGroup === undefined) && {
+      actions: ['ecs:ListTaskDefinitionFamilies'],
+      on: ALL,
+    },
+    schedules.length > 0 && { actions: ['scheduler:ListSchedules'], on: ALL },
+    {
       actions: ['scheduler:GetSchedule', 'scheduler:UpdateSchedule'],
       on: schedules.map(({ place, id }) => arn('scheduler', `schedule/${place}/${id}`)),
     },
@@ -83,7 +91,7 @@ export function rightsOf(
         'application-autoscaling:DescribeScalableTargets',
         'application-autoscaling:RegisterScalableTarget',
       ],
-      on: [],
+      on: ALL,
     },
     bucket !== undefined && {
       actions: ['s3:GetObject', 's3:PutObject'],
@@ -96,7 +104,14 @@ export function rightsOf(
       isShared: true,
     },
   ];
-  return all.filter((right) => right !== false);
+  return all.filter((right) => right !== false).filter(({ on }) => on.length > 0);
+}
+
+function logGroupsOf(definitions: readonly TaskDefinition[]): readonly string[] {
+  const containers = definitions.flatMap(({ containerDefinitions = [] }) => containerDefinitions);
+  return containers.flatMap(({ logConfiguration: logs }) =>
+    logs?.logDriver === 'awslogs' ? (logs.options?.['awslogs-group'] ?? []) : [],
+  );
 }
 
 function partitionOf(region: string): string {
@@ -194,14 +209,14 @@ async function check(
   cluster: string,
   what: string,
 ): Promise<Check> {
-  const [missing, unsure] = [new Set<string>(), new Set<string>()];
+  const [missing, unsure, lesser] = [new Set<string>(), new Set<string>(), new Set<string>()];
   try {
     const client = await clients.iam();
-    for (const { actions, on, isShared } of rights) {
+    for (const { actions, on, isShared, for: purpose } of rights) {
       const input = {
         PolicySourceArn,
         ActionNames: [...actions],
-        ...(on.length > 0 && { ResourceArns: [...new Set(on)] }),
+        ResourceArns: [...new Set(on)],
         ContextEntries: [
           { ContextKeyName: 'ecs:cluster', ContextKeyType: 'string' as const, ContextKeyValues: [cluster] },
         ],
@@ -210,7 +225,8 @@ async function check(
         for (const result of EvaluationResults) {
           if (result.EvalDecision === 'allowed') continue;
           const isSure = result.EvalDecision === 'explicitDeny' || !(isShared || hasConditions(result));
-          (isSure ? missing : unsure).add(nameOf(result));
+          if (purpose !== undefined) lesser.add(`${nameOf(result)}, for ${purpose}`);
+          else (isSure ? missing : unsure).add(nameOf(result));
         }
     }
   } catch (error) {
@@ -223,6 +239,8 @@ async function check(
       what,
       `its own policies do not allow ${[...unsure].join(', ')}; conditions or the policies of the resources may.`,
     );
+  if (lesser.size > 0)
+    return warning(what, `its policies do not allow ${[...lesser].join('; ')}. A release works without.`);
   return good(what);
 }
 

@@ -9,10 +9,11 @@ import { GetParametersCommand } from '@aws-sdk/client-ssm';
 import type { Clients } from '../aws/clients.ts';
 import { inParts } from '../aws/task-reads.ts';
 import { messageOf } from '../errors.ts';
+import { isPlaceholder } from '../placeholder.ts';
 import { bad, type Check, good, unknown, warning } from './check.ts';
 
-/** Texts that people leave in place of a value. */
-const PLACEHOLDER = /^(|change[-_ ]?me|placeholder|todo|tbd|xxx+|<.*>|\.\.\.|null|undefined)$/i;
+/** What a script writes that had no value. */
+const NO_VALUE = /^(|null|undefined)$/;
 
 /** arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME[:KEY:STAGE:VERSION] */
 export function partsOf(valueFrom: string): { readonly secret: string; readonly key: string } | undefined {
@@ -90,7 +91,7 @@ export function identityProblems(text: string): readonly string[] {
   const values = objectOf(text);
   if (typeof values === 'string') return [values];
   return Object.entries(values)
-    .filter(([, value]) => value !== '' && isPlaceholder(value))
+    .filter(([, value]) => value !== '' && isUnfilled(value))
     .map(([key]) => `the key ${key} is a placeholder`);
 }
 
@@ -100,8 +101,9 @@ function emptyKeys(text: string): readonly string[] {
     .map(([key]) => key);
 }
 
-function isPlaceholder(value: unknown): boolean {
-  return value === null || (typeof value === 'string' && PLACEHOLDER.test(value.trim()));
+function isUnfilled(value: unknown): boolean {
+  if (typeof value !== 'string') return value === null;
+  return NO_VALUE.test(value.trim()) || isPlaceholder(value);
 }
 
 /** @returns the object, or why the text is none */
@@ -119,11 +121,11 @@ function objectOf(text: string): Readonly<Record<string, unknown>> | string {
 /** @returns the problems, with names of keys but no values */
 export function problemsOf(text: string, wanted: readonly string[]): readonly string[] {
   const keys = wanted.filter((key) => key !== '');
-  if (keys.length === 0) return PLACEHOLDER.test(text.trim()) ? ['it is empty, or a placeholder'] : [];
+  if (keys.length === 0) return isUnfilled(text) ? ['it is empty, or a placeholder'] : [];
   const values = objectOf(text);
   if (typeof values === 'string') return [values];
   return keys.flatMap((key) => {
     if (!(key in values)) return [`the key ${key} is missing`];
-    return isPlaceholder(values[key]) ? [`the key ${key} is empty, or a placeholder`] : [];
+    return isUnfilled(values[key]) ? [`the key ${key} is empty, or a placeholder`] : [];
   });
 }
