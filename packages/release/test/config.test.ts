@@ -113,7 +113,12 @@ test('values without braces are not changed', () => {
 
 test('durations are parsed and formatted as people write them', () => {
   assert.deepEqual(['90s', '30m', '2h', '500ms'].map(millisecondsOf), [90_000, 1_800_000, 7_200_000, 500]);
-  assert.deepEqual([5000, 150_000, 7_500_000].map(wordsOf), ['5 s', '2 min 30 s', '2 h 5 min']);
+  assert.deepEqual([5000, 150_000, 7_500_000, 7_776_000_000].map(wordsOf), [
+    '5 s',
+    '2 min 30 s',
+    '2 h 5 min',
+    '90 d 0 h',
+  ]);
 });
 
 test('the schema for editors is generated from the schema in the code', () => {

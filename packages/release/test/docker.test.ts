@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { dockerFor } from '../src/images/docker.ts';
-import { Written } from './support/session-streams.ts';
 
 /** Fails the first `failures` times. */
 async function script(failures: number) {
@@ -15,10 +14,11 @@ async function script(failures: number) {
   const text = `#!/bin/sh\necho "$*" >> ${calls}\ntest "$(wc -l < ${calls})" -gt ${failures}\n`;
   await writeFile(join(place.path, 'docker'), text, { mode: 0o755 });
   const stop = new AbortController();
-  const stderr = new Written();
+  const told: string[] = [];
+  const tell = ({ text }: { readonly text: string }) => void told.push(text);
   const env = { PATH: `${place.path}:${process.env.PATH}` };
   return {
-    ...{ docker: dockerFor(env, stop.signal, stderr), stderr, stop },
+    ...{ docker: dockerFor(env, stop.signal, tell), told, stop },
     calls: async () => (await readFile(calls, 'utf8')).trim().split('\n'),
     [Symbol.asyncDispose]: () => place[Symbol.asyncDispose](),
   };
@@ -29,7 +29,7 @@ test('a push or a pull that fails is repeated once, and nothing else is', async 
     await using once = await script(1);
     await once.docker([command, 'web:one']);
     assert.deepEqual(await once.calls(), [`${command} web:one`, `${command} web:one`]);
-    assert.match(once.stderr.text, /exited with code 1; trying once more/);
+    assert.match(once.told.join(), /exited with code 1; trying once more/);
     await using twice = await script(2);
     await assert.rejects(twice.docker([command, 'web:one']), { kind: 'failed' });
     assert.equal((await twice.calls()).length, 2);

@@ -49,7 +49,11 @@ async function up(given: Given, surroundings: Surroundings): Promise<number> {
     throw new ReleaseError('usage', `The stage ${copyOf.stage} is in another account or region.`);
   const images = await resolveImages(context.clients, config);
   const counts = await makeServices(context, given, surroundings, original, images);
-  if (given.flag('dry-run')) return 0;
+  if (given.flag('dry-run')) {
+    const started = [...counts].map(([name, count]) => `${name} (${count} tasks)`).join(', ');
+    printResult(given, surroundings, Object.fromEntries(counts), `would start: ${started || 'nothing'}`);
+    return 0;
+  }
   const services = Object.entries(config.services ?? {}).map(([name, one]) => {
     const count = counts.get(name);
     return [name, count === undefined ? one : { ...one, count }];

@@ -58,7 +58,10 @@ export const build: Run = async (given, surroundings) => {
   for (const name of names) {
     const image = imageOf(config, name);
     if (isRemote(image, given)) made[name] = await remotely(context, given, surroundings, name, overrides);
-    else made[name] = await locally(docker, name, image, referencesOf(config, name));
+    else {
+      const whole = given.flag('cache') ? image : { ...image, cache: false };
+      made[name] = await locally(docker, name, whole, referencesOf(config, name));
+    }
   }
   const text = `${given.flag('dry-run') ? 'would build' : 'built'}: ${names.join(', ')}`;
   printResult(given, surroundings, made, text);
@@ -93,7 +96,7 @@ async function remotely(
     overrides,
   );
   if (given.flag('dry-run')) {
-    surroundings.stderr.write(`CodeBuild ${JSON.stringify(wanted)}\n`);
+    teller(given, surroundings)({ event: 'step', text: `CodeBuild ${JSON.stringify(wanted)}` });
     return wanted;
   }
   const { signal } = surroundings;
@@ -145,9 +148,11 @@ export const push: Run = async (given, surroundings) => {
 };
 
 /** Returns a function that runs docker. With `--dry-run`, the function only prints the command. */
-function planned(given: Given, { env, signal, stderr }: Surroundings): Docker {
-  if (!given.flag('dry-run')) return dockerFor(env, signal, stderr);
-  return async (words) => void stderr.write(`docker ${words.join(' ')}\n`);
+function planned(given: Given, surroundings: Surroundings): Docker {
+  const { env, signal } = surroundings;
+  const tell = teller(given, surroundings);
+  if (!given.flag('dry-run')) return dockerFor(env, signal, tell);
+  return async (words) => tell({ event: 'step', text: `docker ${words.join(' ')}` });
 }
 
 function chosen(config: ReleaseConfig, words: readonly string[]): readonly string[] {

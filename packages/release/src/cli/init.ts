@@ -8,7 +8,7 @@ import { findIn } from '../aws/find-all.ts';
 import { configOf } from '../config/read.ts';
 import { configurationOf } from '../config/write.ts';
 import { ReleaseError } from '../errors.ts';
-import { printResult } from './print.ts';
+import { printResult, teller } from './print.ts';
 import type { Given, Run } from './row.ts';
 
 export const init: Run = async (given, surroundings) => {
@@ -16,7 +16,8 @@ export const init: Run = async (given, surroundings) => {
   await using clients = new Clients(region);
   const { Account: account = '' } = await (await clients.sts()).send(new GetCallerIdentityCommand({}));
   const found = await findIn(clients, cluster);
-  for (const what of found.leftOut) surroundings.stderr.write(`! not read: ${what}\n`);
+  const tell = teller(given, surroundings);
+  for (const what of found.leftOut) tell({ event: 'failure', text: `not read: ${what}` });
   const made = configurationOf(found, { account, region, cluster, stage });
   const text = stringify(made);
   // Validate the result before anything is written.

@@ -49,12 +49,13 @@ export const history: Run = async (given, surroundings) => {
     id,
     to === undefined ? kind : `${kind} to ${to}`,
     outcome,
+    wordsOf(Math.max(0, systemClock.now() - Date.parse(startedAt))),
     endedAt === undefined ? '' : wordsOf(Date.parse(endedAt) - Date.parse(startedAt)),
     commit.slice(0, 12),
     by,
     reason.split('\n', 1)[0] ?? '',
   ]);
-  const text = table([['RELEASE', 'KIND', 'OUTCOME', 'TOOK', 'COMMIT', 'BY', 'REASON'], ...rows]);
+  const text = table([['RELEASE', 'KIND', 'OUTCOME', 'AGE', 'TOOK', 'COMMIT', 'BY', 'REASON'], ...rows]);
   printResult(given, surroundings, records, text);
   return 0;
 };

@@ -235,6 +235,7 @@ export const ROWS: readonly CommandRow[] = [
     summary: 'build all images, or the named ones, with Docker or in CodeBuild; pull those that are mirrored',
     options: [
       LOCAL,
+      { flags: '--no-cache', meaning: 'with Docker: build without the cache' },
       { flags: '--source <REF>', meaning: 'in CodeBuild: the branch, tag or commit to build' },
       {
         flags: '--override <NAME=VALUE>',

@@ -7,7 +7,7 @@ import type { TaskScope } from '../session/find-targets.ts';
 import { forwardPort } from '../session/forward.ts';
 import { signedHeaders } from '../session/sign-request.ts';
 import { type Context, contextOf } from './context.ts';
-import { printResult } from './print.ts';
+import { printResult, teller } from './print.ts';
 import type { Given, Run, Surroundings } from './row.ts';
 
 async function clientsOf({ clients, config }: Context): Promise<Required<ExecClients>> {
@@ -75,7 +75,10 @@ export const forward: Run = async (given, surroundings) => {
       printResult(given, surroundings, { local, port, taskId, container }, text);
     },
     failed: (error) =>
-      stderr.write(`ecs-release: ${error instanceof Error ? error.message : String(error)}\n`),
+      teller(
+        given,
+        surroundings,
+      )({ event: 'failure', text: error instanceof Error ? error.message : String(error) }),
     signal,
   });
   return 0;

@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { ReleaseError } from '../errors.ts';
+import type { Tell } from '../release/progress.ts';
 
 export type Docker = (words: readonly string[], input?: string) => Promise<void>;
 
@@ -19,13 +20,14 @@ const REPEATED: ReadonlySet<string | undefined> = new Set(['pull', 'push']);
 export function dockerFor(
   env: Readonly<Record<string, string | undefined>>,
   signal: AbortSignal,
-  stderr: Pick<NodeJS.WritableStream, 'write'>,
+  tell: Tell,
 ): Docker {
   return async (words, input) => {
     const [command] = words;
     let code = await codeOf(words, env, signal, input);
     if (code !== 0 && REPEATED.has(command)) {
-      stderr.write(`"docker ${command}" exited with code ${String(code)}; trying once more\n`);
+      const text = `"docker ${command}" exited with code ${String(code)}; trying once more`;
+      tell({ event: 'failure', text });
       code = await codeOf(words, env, signal, input);
     }
     if (code === 0) return;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -216,4 +216,73 @@ test('a running deploy that unlock stops gives the lock up before unlock returns
   const next = await tool({}, 'deploy', '--skip-tasks');
   assert.equal(next.code, 0, next.stderr);
   assert.match(next.stderr, /did not end; rolling it back first/);
+});
+
+test('under a moving tag, a forced deploy replaces the tasks, and the history has the digests', async () => {
+  const path = join(cwd, 'moving-tag.yaml');
+  const image = 'web: { repository: web, tag: moving, pin: false,';
+  await writeFile(
+    path,
+    CONFIG.replace('web: { repository: web,', image).replace('application: shop', 'application: moving'),
+  );
+  const withPath = async (...words: readonly string[]) => await tool({}, ...words, '--config', path);
+  const updates: Json[] = [];
+  proxy.instead = async (action, request) => void (action === 'UpdateService' && updates.push(request));
+  const digests = [await aws.putImage('web', 'moving'), await aws.putImage('web', 'newer')];
+  const first = await withPath('deploy', '--skip-tasks');
+  assert.equal(first.code, 0, first.stderr);
+  const again = await withPath('deploy', '--skip-tasks');
+  assert.equal(again.code, 6, again.stderr);
+  assert.equal((await withPath('images', 'tag', 'web', 'newer', 'moving')).code, 0);
+  const forced = await withPath('deploy', '--skip-tasks', '--force', 'portal');
+  assert.equal(forced.code, 0, forced.stderr);
+  const [begun, replaced] = updates;
+  assert.deepEqual([begun?.forceNewDeployment, replaced?.forceNewDeployment], [false, true]);
+  assert.equal(replaced?.taskDefinition, begun?.taskDefinition);
+  const described = JSON.parse((await withPath('describe', 'portal')).stdout);
+  assert.equal(described.containerDefinitions[0].image, `${REGISTRY}/web:moving`);
+  const records = JSON.parse((await withPath('history', '--json')).stdout);
+  const seen = records.map((one: { images: { web: { digest: string } } }) => one.images.web.digest);
+  assert.deepEqual(seen, digests.toReversed());
+  const [{ by, commit, startedAt, endedAt, outcome }] = records;
+  assert.match(by, /^arn:aws:/);
+  assert.deepEqual([commit, outcome, startedAt <= endedAt], ['one', 'deployed', true]);
+  // The age of the release, and how long it took.
+  assert.match((await withPath('history')).stdout, /deploy +deployed +\d+ s +\d+ s +one +arn:aws:/);
+});
+
+test('login gives Docker the password of the registry on its standard input', async () => {
+  const bin = await mkdtemp(join(tmpdir(), 'docker-'));
+  const [words, input] = [join(bin, 'words'), join(bin, 'input')];
+  const script = `#!/bin/sh\necho "$*" >> ${words}\ncat >> ${input}\n`;
+  await writeFile(join(bin, 'docker'), script, { mode: 0o755 });
+  const { code, stdout, stderr } = await tool({ PATH: `${bin}:${process.env.PATH}` }, 'login');
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^Docker is logged in to localhost:4566 as arn:aws:/);
+  assert.equal(await readFile(words, 'utf8'), `login --username AWS --password-stdin ${REGISTRY}\n`);
+  assert.notEqual(await readFile(input, 'utf8'), '');
+});
+
+test('build starts a build in CodeBuild with its overrides, and prints the digest that it has pushed', async () => {
+  const path = join(cwd, 'remote.yaml');
+  const remote = `registry: '${REGISTRY}', remote: { project: images } }`;
+  await writeFile(path, CONFIG.replace(`registry: '${REGISTRY}' }`, remote));
+  const builds: Json[] = [];
+  proxy.instead = async (action, request) => {
+    if (action === 'StartBuild') builds.push(request);
+    if (action === 'StartBuild') return { build: { id: 'images:1' } };
+    const ended = { id: 'images:1', currentPhase: 'COMPLETED', buildStatus: 'SUCCEEDED' };
+    return action === 'BatchGetBuilds' ? { builds: [ended] } : undefined;
+  };
+  const overrides = ['--source', 'main', '--override', 'BUILD_PATH=deploy'];
+  const { code, stdout, stderr } = await tool({}, 'build', '--config', path, ...overrides, '--json');
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(JSON.parse(stdout), { web: { build: 'images:1', digest } });
+  const [{ projectName, sourceVersion, environmentVariablesOverride } = {} as Json] = builds;
+  assert.deepEqual([projectName, sourceVersion], ['images', 'main']);
+  const variables = environmentVariablesOverride as readonly { name: string; value: string }[];
+  assert.deepEqual(
+    variables.map(({ name, value }) => `${name}=${value}`),
+    ['IMAGE_REPO_NAME=web', 'IMAGE_TAG=one', 'BUILD_PATH=deploy'],
+  );
 });
