@@ -5,6 +5,8 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { CreateClusterCommand } from '@aws-sdk/client-ecs';
+import { PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
 import { CreateScheduleCommand, CreateScheduleGroupCommand } from '@aws-sdk/client-scheduler';
 import { readNewestRevisions, readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
 import { readGroup, readRule } from '../../src/aws/triggers.ts';
@@ -191,7 +193,42 @@ test('each list is read to its last page', async () => {
   for (let i = 0; i < 8; i += 1) assert.match(images, new RegExp(`more-${i}\\b`));
   const tasks = JSON.parse(await show('tasks', ...onStage, '--json'));
   for (const name of SERVICES) assert.ok(JSON.stringify(tasks).includes(name), `no task of ${name}`);
+  proxy.pageSize = 1;
   assert.equal(JSON.parse(await show('history', ...onStage, '--json')).length, 3);
-  for (const list of ['ListServices', 'ListRules', 'DescribeImages', 'ListTasks'])
+  await twoOfEach();
+  const pairs = await show('init', '--cluster', 'pairs', '--region', 'us-east-1', '--dry-run');
+  for (const place of ['rule: twice', 'scheduleGroup: pair', 'scheduleGroup: second'])
+    assert.match(pairs, new RegExp(`${place}$`, 'm'));
+  await writeFile(join(cwd, 'pairs.yaml'), pairs);
+  const scheduled = JSON.parse(
+    await show('schedules', '--config', 'pairs.yaml', '--stage', 'staging', '--json'),
+  );
+  const ids = scheduled.map(({ place, id }: { place: string; id: string }) => `${place}/${id}`);
+  assert.deepEqual(ids.toSorted(), ['pair/a', 'pair/b', 'second/c', 'twice/1', 'twice/2']);
+  for (const list of [
+    ...['ListServices', 'ListRules', 'DescribeImages', 'ListTasks', 'ListObjectsV2'],
+    ...['ListTargetsByRule', 'ListScheduleGroups', 'ListSchedules', 'ListTaskDefinitionFamilies'],
+  ])
     assert.ok(proxy.cut.has(list), `${list} was never cut`);
 });
+
+/** Makes a cluster with a rule that has two targets, and with schedules in two groups. */
+async function twoOfEach(): Promise<void> {
+  await (await aws.clients.ecs()).send(new CreateClusterCommand({ clusterName: 'pairs' }));
+  const TaskDefinitionArn = await aws.register('pair', `${REGISTRY}/web:old`);
+  const Arn = `arn:aws:ecs:us-east-1:${ACCOUNT}:cluster/pairs`;
+  const target = { Arn, RoleArn: `arn:aws:iam::${ACCOUNT}:role/x`, EcsParameters: { TaskDefinitionArn } };
+  const events = await aws.clients.events();
+  await events.send(new PutRuleCommand({ Name: 'twice', ScheduleExpression: 'rate(1 day)' }));
+  const Targets = ['1', '2'].map((Id) => ({ ...target, Id }));
+  await events.send(new PutTargetsCommand({ Rule: 'twice', Targets }));
+  const scheduler = await aws.clients.scheduler();
+  for (const Name of ['pair', 'second']) await scheduler.send(new CreateScheduleGroupCommand({ Name }));
+  const shape = { ScheduleExpression: 'rate(1 hour)', FlexibleTimeWindow: { Mode: 'OFF' as const } };
+  for (const [GroupName, Name] of [
+    ['pair', 'a'],
+    ['pair', 'b'],
+    ['second', 'c'],
+  ])
+    await scheduler.send(new CreateScheduleCommand({ ...shape, GroupName, Name, Target: target }));
+}

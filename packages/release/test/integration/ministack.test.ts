@@ -65,6 +65,10 @@ test('a deploy runs its task, rolls out services and schedules by digest, and is
   const planned = await tool('one', 'plan');
   assert.equal(planned.code, 0, planned.stderr);
   assert.match(planned.stdout, /service portal \(gate\): portal:1 → a new revision of portal/);
+  assert.match(
+    planned.stdout,
+    /\n {4}app: image: \S+:staging-old → \S+@sha256:\w+\n {4}app: environment GREETING changes\n/,
+  );
   const { code, stderr } = await tool('one', 'deploy');
   assert.equal(code, 0, stderr);
   const image = await imageOf('portal');
