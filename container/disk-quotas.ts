@@ -40,7 +40,7 @@ export interface DiskQuotaParts {
 /** A project is a number that files have. */
 export class DiskQuotas {
   readonly #parts: DiskQuotaParts;
-  readonly #pool = new Pool(Array.from({ length: LAST - FIRST + 1 }, (_, i) => FIRST + i));
+  readonly #projects = new Pool(numbersFrom(FIRST, LAST));
 
   constructor(parts: DiskQuotaParts) {
     this.#parts = parts;
@@ -52,14 +52,14 @@ export class DiskQuotas {
     const rooms = await quotaRooms(directories);
     if (amount === undefined || rooms.length === 0) return undefined;
     const isFree = (project: number) => rooms.every(({ path }) => isUnused(path, project));
-    const project = await this.#pool.acquire(lifetime, { ...PROJECT, usable: isFree });
+    const project = await this.#projects.acquire(lifetime, { ...PROJECT, usable: isFree });
     await holdLimits(lifetime, project, rooms, amount);
     return project;
   }
 
   /** Holds the project of a container that a crashed service left. */
   async adopt(lifetime: Lifetime, project: number): Promise<void> {
-    await this.#pool.adopt(lifetime, project, PROJECT);
+    await this.#projects.adopt(lifetime, project, PROJECT);
     await holdLimits(lifetime, project, await quotaRooms(this.#parts.directories));
   }
 
@@ -82,6 +82,10 @@ export class DiskQuotas {
       );
     await this.give(project, layer);
   }
+}
+
+function* numbersFrom(first: number, last: number): Generator<number> {
+  for (let n = first; n <= last; n++) yield n;
 }
 
 /** Removes the limits that a crashed service left, except those of containers that keep running. */

@@ -29,20 +29,32 @@ export class PoolExhaustedError extends Error {
 }
 
 export class Pool {
-  readonly #numbers: readonly number[];
-  readonly #members: ReadonlySet<number>;
+  /** Sorted. A Set would take some ten times as much memory, and there are pools of 65,536 numbers. */
+  readonly #numbers: Uint32Array;
   readonly #held = new Set<number>();
   readonly #setAside = new Map<number, number>();
   #next: number;
 
-  /** @param first the number to start with; default: the lowest */
-  constructor(numbers: Iterable<number>, first = -Infinity) {
-    this.#members = new Set(numbers);
-    this.#numbers = [...this.#members].sort((a, b) => a - b);
-    this.#next = Math.max(
-      0,
-      this.#numbers.findIndex((n) => n >= first),
-    );
+  /** @param numbers integers from 0 on @param first the number to start with; default: the lowest */
+  constructor(numbers: Iterable<number>, first = 0) {
+    const sorted = Uint32Array.from(numbers).sort();
+    this.#numbers = sorted.filter((n, i) => n !== sorted[i - 1]);
+    this.#next = this.#placeOf(first) % this.size || 0;
+  }
+
+  #has(n: number): boolean {
+    return this.#numbers[this.#placeOf(n)] === n;
+  }
+
+  /** The index of the first number that is at least `n`. */
+  #placeOf(n: number): number {
+    let [low, high] = [0, this.size];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#numbers[middle] as number) < n) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   get size(): number {
@@ -51,7 +63,7 @@ export class Pool {
 
   /** Does not count adopted numbers that are not in the pool. */
   get held(): number {
-    return [...this.#held].filter((n) => this.#members.has(n)).length;
+    return [...this.#held].filter((n) => this.#has(n)).length;
   }
 
   /** Skips `n` for the next `milliseconds`. */
@@ -112,7 +124,7 @@ export class Pool {
 
   /** Yields each number that is free when its turn comes, at most once, and the wishes first. */
   *#candidates(wishes: readonly number[]): Generator<number> {
-    for (const wish of wishes) if (this.#members.has(wish) && this.#isFree(wish)) yield wish;
+    for (const wish of wishes) if (this.#has(wish) && this.#isFree(wish)) yield wish;
     const start = this.#next;
     for (let i = 0; i < this.size; i++) {
       const index = (start + i) % this.size;
