@@ -10,6 +10,8 @@ export interface Row {
   /** The limits. An aim is reported, but missing it is no failure. */
   readonly bound: { readonly median?: number; readonly p95?: number; readonly aim?: true };
   readonly met: boolean;
+  /** The smallest and the largest median of several runs. */
+  readonly spread?: readonly [number, number];
 }
 
 /** One measurement, named after its file. */
@@ -19,6 +21,26 @@ export interface Measurement {
   readonly rows: readonly Row[];
   /** An additional Markdown table. */
   readonly table?: string;
+}
+
+/**
+ * The rows of several runs of one measurement as one: the medians of the runs' numbers. A limit is met only if each run
+ * meets it.
+ */
+export function overRuns(runs: readonly Measurement[]): Measurement {
+  const last = runs.at(-1) as Measurement;
+  const rows = last.rows.map((row, i): Row => {
+    const same = runs.map((run) => run.rows[i] as Row);
+    const medians = same.map((one) => one.median);
+    return {
+      ...row,
+      median: median(medians),
+      p95: median(same.map((one) => one.p95)),
+      met: same.every((one) => one.met),
+      spread: [Math.min(...medians), Math.max(...medians)],
+    };
+  });
+  return { ...last, rows };
 }
 
 export type Measure = (say: (progress: string) => void) => Promise<Measurement>;

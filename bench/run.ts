@@ -1,12 +1,12 @@
 /**
- * Runs the measurements and writes the results to results.json and RESULTS.md. If some are named, only these are run,
- * and the other results stay. The exit code is 1 if a limit is missed. All numbers are ratios of two sides that took
- * turns in one run, so they do not depend on the speed of the machine.
+ * Runs each measurement RUNS times and writes the results to results.json and RESULTS.md. If some are named, only these
+ * are run, and the other results stay. The exit code is 1 if a run misses a limit. All numbers are ratios of two sides
+ * that took turns in one run, so they do not depend on the speed of the machine.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Measure, Measurement, Row } from './measure.ts';
+import { type Measure, type Measurement, overRuns, type Row } from './measure.ts';
 
 const MEASUREMENTS = [
   'spin-up',
@@ -27,6 +27,7 @@ const MEASUREMENTS = [
   'nodes',
 ];
 
+const RUNS = Number(process.env.RUNS ?? 3);
 const named = process.argv.slice(2);
 const here = (file: string) => join(import.meta.dirname, file);
 
@@ -37,10 +38,10 @@ function say(name: string): (progress: string) => void {
   };
 }
 
-function cells({ name, unit, median, p95, bound, met }: Row): string {
+function cells({ name, unit, median, p95, bound, met, spread = [median, median] }: Row): string {
   const word = bound.aim ? 'aim' : 'at most';
   const limit = (value: number | undefined) => (value === undefined ? '' : ` (${word} ${value}${unit})`);
-  return `| ${name} | ${median}${unit}${limit(bound.median)} | ${p95}${unit}${limit(bound.p95)} | ${met ? 'yes' : '**no**'} |`;
+  return `| ${name} | ${median}${unit}${limit(bound.median)} | ${spread.join(' to ')} | ${p95}${unit}${limit(bound.p95)} | ${met ? 'yes' : '**no**'} |`;
 }
 
 function partsIn(file: string): ReadonlyMap<string, string> {
@@ -56,8 +57,8 @@ function markdown(results: Readonly<Record<string, Measurement>>): string {
       '',
       method,
       '',
-      '| measured | median | p95 | met |',
-      '| --- | --- | --- | --- |',
+      '| measured | median | in each run | p95 | met |',
+      '| --- | --- | --- | --- | --- |',
       ...rows.map(cells),
       ...(table ? ['', table] : []),
       '',
@@ -69,7 +70,8 @@ function markdown(results: Readonly<Record<string, Measurement>>): string {
     '# Measured side by side',
     '',
     'Written by `make bench`. Each number is a ratio of two sides that took turns in one run on one machine. Where there are only',
-    'a few rounds, the p95 is the largest value.',
+    'a few rounds, the p95 is the largest value. Where there were several runs, each number is their median, the column',
+    '"in each run" has the smallest and the largest median, and a limit is met only if each run met it.',
     '',
     ...parts,
   ].join('\n');
@@ -78,7 +80,9 @@ function markdown(results: Readonly<Record<string, Measurement>>): string {
 const results: Record<string, Measurement> = {};
 for (const name of named.length > 0 ? named : MEASUREMENTS) {
   const { measure }: { measure: Measure } = await import(here(`${name}.ts`));
-  results[name] = await measure(say(name));
+  const runs: Measurement[] = [];
+  while (runs.length < RUNS) runs.push(await measure(say(`${name}, run ${runs.length + 1} of ${RUNS}`)));
+  results[name] = overRuns(runs);
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   for (const row of results[name].rows) console.log(cells(row).replaceAll(/^\| | \|$/g, ''));
 }
