@@ -26,9 +26,13 @@ const PAUSE = 50;
 /** @returns the path for Docker to bind; undefined if the host has no such hierarchy */
 export async function holdCgroupPath(lifetime: Lifetime, own: string): Promise<string | undefined> {
   if (!(await exists(join(WRITABLE_CGROUP, 'cgroup.procs')))) return undefined;
-  const path = join(own, 'cgroup');
+  const path = pathIn(own);
   await holdOwnDirectory(lifetime, { path, mode: 0o700 });
   return path;
+}
+
+function pathIn(own: string): string {
+  return join(own, 'cgroup');
 }
 
 /**
@@ -68,9 +72,11 @@ export async function holdCgroup(
   });
 }
 
-/** Holds the group of a container that a crashed service left. */
-export async function adoptCgroup(lifetime: Lifetime, group: string): Promise<void> {
-  await hold(lifetime, group, async () => {});
+/** Holds the path and the group of a container that an earlier service left. */
+export async function adoptCgroup(lifetime: Lifetime, own: string, group: string | undefined): Promise<void> {
+  const path = pathIn(own);
+  if (await exists(path)) await holdOwnDirectory(lifetime, { path, mode: 0o700, isLeft: true });
+  if (group !== undefined) await hold(lifetime, group, async () => {});
 }
 
 async function hold(lifetime: Lifetime, group: string, take: () => Promise<void>): Promise<void> {

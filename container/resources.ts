@@ -118,7 +118,7 @@ export async function adoptResources(owner: Owner, left: LeftContainer): Promise
     passing,
     log: owner.log,
   });
-  if (cgroup) await adoptCgroup(lifetime, cgroup);
+  await adoptCgroup(lifetime, directories.own, cgroup);
   await config.adopt();
   await host.apart.adopt({ id, dockerId, lifetime });
   return { ...place, facts };
