@@ -103,14 +103,19 @@ export class Uploads {
   async finish(late: AbortSignal): Promise<number> {
     const attempts = [...this.#queues.values()].map((queue) => queue.hurry());
     await unlessAborted(Promise.all(attempts), late).catch(() => {});
-    this.#stopped.abort(new Error('the service ends'));
-    await Promise.all([...[...this.#queues.values()].map(({ ended }) => ended), ...this.#tidying]);
+    await this.stop();
     const { spool, log } = this.#parts;
     const configs = spool.list().length;
     if (configs > 0) {
       log.error({ configs, bytes: spool.bytes }, 'saved user configs stay on this host until its next start');
     }
     return configs;
+  }
+
+  /** Stops at once. The rest stays in the spool, for the next service. */
+  async stop(): Promise<void> {
+    this.#stopped.abort(new Error('the service ends'));
+    await Promise.all([...[...this.#queues.values()].map(({ ended }) => ended), ...this.#tidying]);
   }
 
   async #work(prefix: string, queue: Queue): Promise<void> {

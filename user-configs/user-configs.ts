@@ -226,6 +226,11 @@ export class UserConfigs {
     return await this.#uploads.finish(late);
   }
 
+  /** Leaves everything that waits to the next service. */
+  async leave(): Promise<void> {
+    await this.#uploads.stop();
+  }
+
   async #open(
     record: SessionRecord,
     own: string,
