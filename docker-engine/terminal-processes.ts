@@ -46,12 +46,14 @@ export async function hangUp(one: OfTerminal): Promise<void> {
 }
 
 /**
- * Ends the processes that an earlier service's terminals left in a container.
+ * Ends the processes that an earlier service's terminals left in containers. All containers are searched at once,
+ * because the host may have thousands of processes.
  * @param spared the ids of terminals that go on
  * @throws {ServiceError} `still.there`
  */
-export async function killLeft(dockerId: DockerId, spared: ReadonlySet<string>): Promise<void> {
-  await killAll(() => leftIn(dockerId, spared), `what ran in terminals of the container ${dockerId}`);
+export async function killLeft(dockerIds: readonly DockerId[], spared: ReadonlySet<string>): Promise<void> {
+  if (dockerIds.length > 0)
+    await killAll(() => leftIn(dockerIds, spared), 'what ran in terminals of an earlier service');
 }
 
 /** Repeats the search, because processes may fork meanwhile. */
@@ -64,10 +66,11 @@ async function killAll(find: () => Promise<readonly ProcessIdentity[]>, what: st
   throw new ServiceError('still.there', { what, why: 'it forks' });
 }
 
-function leftIn(dockerId: DockerId, spared: ReadonlySet<string>): Promise<ProcessIdentity[]> {
+function leftIn(dockerIds: readonly DockerId[], spared: ReadonlySet<string>): Promise<ProcessIdentity[]> {
   const name = `${TERMINAL}=`;
   return processesThat(async (pid) => {
-    if (!(await isIn(dockerId, pid))) return false;
+    const groups = await groupsOf(pid);
+    if (!dockerIds.some((id) => groups.includes(id))) return false;
     const [variable] = (await variablesOf(pid)).filter((one) => one.startsWith(name));
     return variable !== undefined && !spared.has(variable.slice(name.length));
   });
@@ -75,5 +78,9 @@ function leftIn(dockerId: DockerId, spared: ReadonlySet<string>): Promise<Proces
 
 /** Docker includes the container's id in the name of its control group. */
 async function isIn(dockerId: DockerId, pid: number): Promise<boolean> {
-  return (await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')).includes(dockerId);
+  return (await groupsOf(pid)).includes(dockerId);
+}
+
+async function groupsOf(pid: number): Promise<string> {
+  return await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
 }

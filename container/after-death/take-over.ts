@@ -144,18 +144,21 @@ function isUnanswered({ facts }: Page): boolean {
   return prepared !== undefined && prepared.dockerId === undefined;
 }
 
-/** A failure here must not stop the take-over of the others. */
+/** A failure here must not stop the take-over. */
 async function endTerminals(
   { log }: Surroundings,
-  { id, dockerId }: LeftContainer,
+  adopted: readonly LeftContainer[],
   { spared = new Set() }: Handed,
 ): Promise<void> {
   try {
-    await killLeft(dockerId, spared);
+    await killLeft(
+      adopted.map(({ dockerId }) => dockerId),
+      spared,
+    );
   } catch (error) {
     log.warn(
-      { container: id, why: messageOf(error) },
-      'terminals that an earlier service opened in a container keep running',
+      { why: messageOf(error) },
+      'terminals that an earlier service opened in containers keep running',
     );
   }
 }
@@ -170,20 +173,20 @@ export async function takeOver(
   pages: readonly Page[],
   handed: Handed = NOTHING_HANDED,
 ): Promise<void> {
-  for (const left of adoptableIn(pages, handed)) await adopt(tracker, kept, left, handed);
+  const adoptable = adoptableIn(pages, handed);
+  await endTerminals(tracker.host, adoptable, handed);
+  const { limitPreparations } = tracker.host;
+  const adopted = adoptable.map((left) => limitPreparations(() => adopt(tracker, kept, left)));
+  // Waits for all before it reports a failure, because whoever ends them must know all of them.
+  await Promise.allSettled(adopted);
+  await Promise.all(adopted);
   for (const one of handed.kept) await keepOn(kept, one);
   await removeUnclaimed(tracker.host, pages, handed);
 }
 
-async function adopt(
-  tracker: Tracker,
-  kept: KeptContainers,
-  left: LeftContainer,
-  all: Handed,
-): Promise<void> {
+async function adopt(tracker: Tracker, kept: KeptContainers, left: LeftContainer): Promise<void> {
   const { log } = tracker.host;
   const { handed } = left;
-  await endTerminals(tracker.host, left, all);
   const container = await tracker.adopt(left);
   if (left.role === 'spin-up') {
     await kept.adopt(left.id, left.dockerId);

@@ -62,6 +62,8 @@ export class Apart {
   /** Containers that are being started or adopted and are not placed yet. Any new port may belong to one of them. */
   readonly #coming = new Set<ContainerId | 'those of a dead service'>(['those of a dead service']);
   readonly #alone = pLimit(1);
+  /** The pass that has not begun yet, for all who ask meanwhile. */
+  #next: Promise<void> | undefined;
   /** The interface indexes of ports that existed before this service started. */
   readonly #old: ReadonlySet<number>;
   /**
@@ -177,12 +179,13 @@ export class Apart {
   }
 
   #changed(): void {
-    if (this.#alone.pendingCount > 0) return;
+    if (this.#next) return;
     this.#settle().catch((error: unknown) => this.#log.error({ error }, messageOf(error)));
   }
 
   #settle(): Promise<void> {
-    return this.#alone(async () => {
+    this.#next ??= this.#alone(async () => {
+      this.#next = undefined;
       const members = [...this.#members].filter(
         ([, member]) => namespaceOf(member.path) === member.namespace,
       );
@@ -201,6 +204,7 @@ export class Apart {
         await this.#settleOne(port, owner, [bridge.address, port.address]);
       }
     });
+    return this.#next;
   }
 
   #filterNewcomers(placed: readonly Endpoint[]): void {
