@@ -56,6 +56,9 @@ export class Refill {
   readonly #claimed = new Map<ContainerId, NodeJS.Timeout>();
   readonly #ending = new Set<ContainerId>();
   #woken = new AbortController();
+  /** Aborts when the pools stay as they are. */
+  readonly #settling = new AbortController();
+  #making: Promise<void> = Promise.resolve();
 
   constructor(parts: RefillParts) {
     this.#parts = parts;
@@ -77,6 +80,12 @@ export class Refill {
 
   wake(): void {
     this.#woken.abort();
+  }
+
+  /** Leaves the pools as they are from now on. Resolves when no container is being made. */
+  async settle(): Promise<void> {
+    this.#settling.abort();
+    await this.#making;
   }
 
   /** The container was taken: nothing is made until it is ready, so that its user does not wait longer for it. */
@@ -123,6 +132,7 @@ export class Refill {
     const { book, tracker } = this.#parts;
     const memory = await readMemory();
     await this.#lookAtImages();
+    if (this.#settling.signal.aborted) return;
     const now = monotonic();
     const { end, make } = book.steps({
       now,
@@ -135,7 +145,9 @@ export class Refill {
     for (const { id, why } of end) void this.end(id, why);
     if (make === undefined) return;
     book.begin(make);
-    void this.#make(make, signal).finally(() => this.wake());
+    // An image is no longer waited for, because that may take long.
+    const needed = AbortSignal.any([signal, this.#settling.signal]);
+    this.#making = this.#make(make, needed).finally(() => this.wake());
   }
 
   #roomFor(pool: string, now: number, memory: Memory): Room {

@@ -82,6 +82,11 @@ export class WarmPools {
     return view;
   }
 
+  /** Leaves the pools as they are, except for claims. Resolves when no container is being made. */
+  async settle(): Promise<void> {
+    await this.#refill.settle();
+  }
+
   /** What the next service needs to go on. */
   get handed(): HandedPools {
     const pools = [...this.#pools].map(([name, { spec, image }]) => ({

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { IMAGE } from '../../scripts/image.ts';
 import { askTcp, OK, startValues } from '../support/callers.ts';
+import { FaultyEngine } from '../support/faulty-engine.ts';
 import { askForMetrics } from '../support/metrics.ts';
 import { Operator } from '../support/operator.ts';
 import { CLIENT_SECRET, TOKEN } from '../support/secrets.ts';
@@ -214,5 +215,25 @@ test('a hand-over keeps pools and their warm containers, but not a pool that has
     const { containers } = (await operator.get('/v1/containers')).body;
     return containers.length === 1;
   });
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('a hand-over waits for a container that is being made for a pool, and all of its containers stay', async () => {
+  await using engine = await FaultyEngine.open();
+  const root = host.newRoot();
+  const service = await host.start({ launcher: [], env: { ROOT: root, ...engine.settings } }).ready();
+  const operator = new Operator(root);
+  await setPool(operator, { size: 1 });
+  const [first] = await filled(operator, 1);
+  const held = engine.spoil(/^POST .*\/containers\/create/, 'held');
+  await setPool(operator, { size: 2 });
+  await held;
+  const from = service.lines.length;
+  service.child.kill('SIGUSR1');
+  await service.line(({ msg, step }) => msg === 'step done' && step === 'storing descriptors', from);
+  engine.release();
+  await service.message('took the host over', from);
+  assert.equal((await filled(operator, 2))[0], first);
+  assert.ok(!service.lines.some(({ msg }) => msg === 'container is gone'), service.log());
   assert.equal(await service.stop(), 0, service.log());
 });
