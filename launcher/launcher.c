@@ -65,6 +65,9 @@ static struct {
 } stored[MOST_STORED];
 static int stored_count;
 
+/* The signal that asked the service to stop; 0 if none did. A service that hands over leaves the stop to the next one. */
+static int asked_to_stop;
+
 static sigset_t unblocked;
 
 static int must(int result, const char *step) {
@@ -243,6 +246,8 @@ static bool hear(int notices, pid_t pid) {
 static void forward(int signals, pid_t pid) {
   struct signalfd_siginfo got;
   while (read(signals, &got, sizeof got) == sizeof got) {
+    int wanted = got.ssi_signo;
+    if (wanted == SIGTERM || wanted == SIGINT || wanted == SIGHUP) asked_to_stop = wanted;
     /* SIGUSR1 asks for a hand-over, and Node reserves that signal. */
     if (got.ssi_signo != SIGCHLD) kill(pid, got.ssi_signo == SIGUSR1 ? SIGPWR : got.ssi_signo);
   }
@@ -305,6 +310,7 @@ int main(int argc, char **argv) {
   bool is_buried, hands_over;
   do {
     pid_t pid = start_service(&command, socket);
+    if (asked_to_stop) kill(pid, asked_to_stop);
     end = watch(pid, notices, signals, command.watchdog);
     hands_over = end.code == CLD_EXITED && end.status == HANDED_OVER;
     is_buried = bury(command.bury, end);

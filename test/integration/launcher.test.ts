@@ -111,6 +111,14 @@ test('a program that hands over is started again with the descriptors that it st
   assert.deepEqual(launched.told, ['exit-code', 'exited', '5']);
 });
 
+test('if a program is asked to stop while it hands over, the next one is asked to stop', async () => {
+  using launched = new Launched(node(`process.on('SIGTERM', () => process.exit(79)); ${LIVE}`));
+  await launched.line(/^\d+$/);
+  launched.child.kill();
+  assert.equal(await launched.ended(), 128 + 15);
+  assert.deepEqual(launched.told, ['success', 'killed', 'TERM']);
+});
+
 test('a program that hands over is not started again if it cannot be buried', async () => {
   using launched = new Launched(shell('exit 79'), { bury: ['sh', '-c', 'exit 1'] });
   assert.equal(await launched.ended(), 79);
