@@ -7,6 +7,7 @@ import { loadSettings } from '../settings/load.ts';
 import { type Cause, endService, type WatchedEnd, watchForEnd } from './end.ts';
 import { endByHandOver } from './hand-over/hand-over.ts';
 import { findRestarter } from './hand-over/restarter.ts';
+import { forgetHandOver } from './hand-over/state.ts';
 import type { Observer } from './observe.ts';
 import { OpenHandles } from './process/open-handles.ts';
 import { Watchdog } from './process/watchdog.ts';
@@ -68,9 +69,20 @@ async function live(service: Service, { end, watchdog, environment }: Watched): 
   ]);
   end.known();
   watchdog.stopping();
-  const handedOver = await endByHandOver(cause, service, await findRestarter(environment, service.log));
-  if (handedOver === undefined) await endService(cause, service);
-  return handedOver;
+  const restarter = await findRestarter(environment, service.log);
+  const handedOver = await endByHandOver(cause, service, restarter).catch((error: unknown) =>
+    dieHandingOver(error, service),
+  );
+  if (typeof handedOver === 'number') return handedOver;
+  await endService(handedOver ?? cause, service);
+  return undefined;
+}
+
+/** What the hand-over has let go of until then is left as by any crash. @returns the cause of the end */
+async function dieHandingOver(error: unknown, { paths, presence }: Service): Promise<Cause> {
+  await forgetHandOver(paths);
+  await presence?.lifetime.leave(error);
+  return { kind: 'died', error };
 }
 
 /** Each step provides what the next ones need. If one fails, the end undoes the steps before it. */

@@ -16,6 +16,9 @@ export interface Observer {
   readonly holding?: (event: HoldingEvent) => void | Promise<void>;
 }
 
+/** Runs one step of a start or a hand-over. @returns its result */
+export type Step = <T>(name: string, take: () => T | Promise<T>) => Promise<T>;
+
 export function observeHoldings(
   log: Logger,
   observer: Observer,

@@ -31,7 +31,7 @@ import { keepUserConfigs } from './keep-user-configs.ts';
 import { makeDirectories } from './make-directories.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { Heeding } from './notices/heeding.ts';
-import { type Observer, observeHoldings } from './observe.ts';
+import { type Observer, observeHoldings, type Step } from './observe.ts';
 import { bePresent, type Presence, share } from './presence.ts';
 import type { Reporting } from './reporting.ts';
 import { checkRights } from './rights.ts';
@@ -132,11 +132,16 @@ export class Service {
   /** @returns the result of the step, for later steps */
   async step<T>(name: string, take: () => Promise<T>): Promise<T> {
     this.starting.signal.throwIfAborted();
+    return await this.handOverStep(name, take);
+  }
+
+  /** Takes a step of a hand-over, also when no further step of the start may run. */
+  readonly handOverStep: Step = async (name, take) => {
     await this.#observer.step?.(name);
     const made = await take();
     this.log.info({ step: name }, 'step done');
     return made;
-  }
+  };
 
   async openReporting(): Promise<void> {
     await this.reporting.open();
@@ -287,7 +292,7 @@ export class Service {
 
   async beginHeartbeats(): Promise<void> {
     this.reporting.beginHeartbeats(this.root, this.metrics.heartbeat);
-    await this.passing.complete(this.hosting as Hosted, this.nodes);
+    await this.passing.complete(this.hosting as Hosted, this.nodes, this.handOverStep);
     this.isStarted = true;
     this.draining.started();
   }

@@ -35,9 +35,17 @@ const WHY = 'the service hands its host over';
 
 export type HandingOver = Pick<
   Service,
-  'callers' | 'draining' | 'hosting' | 'warm' | 'isStarted' | 'passing' | 'paths'
+  | 'callers'
+  | 'draining'
+  | 'hosting'
+  | 'warm'
+  | 'userConfigs'
+  | 'isStarted'
+  | 'passing'
+  | 'paths'
+  | 'handOverStep'
 > &
-  Pick<Ended, 'root' | 'starting' | 'gate' | 'agent' | 'userConfigs' | 'presence' | 'reporting' | 'log'>;
+  Pick<Ended, 'root' | 'starting' | 'gate' | 'agent' | 'presence' | 'reporting' | 'log'>;
 
 /**
  * Ends the service by a hand-over, if `cause` is a restart.
@@ -68,27 +76,27 @@ export async function endByHandOver(
 
 /** @returns false if it is impossible; the service must stop then */
 async function handOver(service: HandingOver, restarter: Restarter): Promise<boolean> {
-  const { agent, callers, hosting, log } = service;
+  const { agent, callers, hosting, handOverStep, log } = service;
   log.info({ containers: hosting?.tracker.list().length }, 'handing the host over to the next service');
-  if (!(await store(service, restarter))) return false;
+  if (!(await handOverStep('storing descriptors', () => store(service, restarter)))) return false;
   // Both take a while, and callers are served meanwhile.
-  await Promise.all([agent?.stop(), becomeQuiet(service)]);
-  if (!passOnTerminals(service)) return false;
-  await callers?.leave(new Error(WHY));
+  await handOverStep('becoming quiet', () => Promise.all([agent?.stop(), becomeQuiet(service)]));
+  if (!(await handOverStep('passing terminals on', () => passOnTerminals(service)))) return false;
+  await handOverStep('leaving callers', () => callers?.leave(new Error(WHY)));
+  await handOverStep('finishing requests', () => finishRequests(service));
+  await handOverStep('ending the rest', () => endTheOthers(service));
+  // Containers may be new since then.
+  if (!(await handOverStep('storing new descriptors', () => store(service, restarter)))) return false;
+  if (!(await handOverStep('writing it down', () => writeDown(service)))) return false;
+  await letGo(service);
+  return true;
+}
+
+/** No request is accepted after that. */
+async function finishRequests(service: HandingOver): Promise<void> {
   await inTime(REQUESTS, 'finishing requests', () => service.gate.idle(), service);
   service.gate.close();
   service.starting.abort(new Error(WHY));
-  await endTheOthers(service);
-  // Containers may be new since then.
-  if (!(await store(service, restarter))) return false;
-  try {
-    await writeDown(service);
-  } catch (error) {
-    log.error({ error }, `the host cannot be handed over, so this is a stop: ${messageOf(error)}`);
-    return false;
-  }
-  await letGo(service);
-  return true;
 }
 
 /**
@@ -131,13 +139,14 @@ async function store({ passing, log }: HandingOver, restarter: Restarter): Promi
   return false;
 }
 
-/** Waits for a moment without requests, and for containers that are ending. */
+/** Waits for a moment without requests, and for containers that are ending or being made for a pool. */
 async function becomeQuiet(service: HandingOver): Promise<void> {
-  const { gate, hosting } = service;
+  const { gate, hosting, warm } = service;
   await inTime(
     QUIET,
     'waiting for a quiet moment',
     async () => {
+      await warm?.settle();
       const ending = () => hosting?.tracker.list().filter(isEnding) ?? [];
       for (let some = ending(); some.length > 0; some = ending())
         await Promise.all(some.map(({ gone }) => gone));
@@ -179,36 +188,48 @@ async function endTheOthers({ hosting, log }: HandingOver): Promise<void> {
   await Promise.allSettled([...ends, ...terminals.map(({ end }) => end())]);
 }
 
-async function writeDown({ hosting, warm, passing, draining, paths }: HandingOver): Promise<void> {
+/** @returns whether the next service can read it */
+async function writeDown(service: HandingOver): Promise<boolean> {
+  const { hosting, warm, passing, draining, paths, log } = service;
   const { tracker, kept } = hosting as NonNullable<HandingOver['hosting']>;
-  await writeHandOver(paths, {
-    from: { pid: process.pid, version: VERSION },
-    isReplaced: await isReplaced(),
-    isDraining: draining.isFinal,
-    containers: tracker.list().flatMap(({ handed }) => handed ?? []),
-    kept: [...kept.ended],
-    ...(warm && { pools: warm.handed }),
-    terminals: await tracker.host.terminals.handed(),
-    events: { ...tracker.host.events.handed, kept: [...tracker.host.events.handed.kept] },
-    requests: await passing.requests.handed(),
-  });
+  try {
+    await writeHandOver(paths, {
+      from: { pid: process.pid, version: VERSION },
+      isReplaced: await isReplaced(),
+      isDraining: draining.isFinal,
+      containers: tracker.list().flatMap(({ handed }) => handed ?? []),
+      kept: [...kept.ended],
+      ...(warm && { pools: warm.handed }),
+      terminals: await tracker.host.terminals.handed(),
+      events: { ...tracker.host.events.handed, kept: [...tracker.host.events.handed.kept] },
+      requests: await passing.requests.handed(),
+    });
+    return true;
+  } catch (error) {
+    log.error({ error }, `the host cannot be handed over, so this is a stop: ${messageOf(error)}`);
+    return false;
+  }
 }
 
 /** Detaches this process from everything that the next one adopts, and releases the rest. */
 async function letGo(service: HandingOver): Promise<void> {
-  const { root, starting, gate, hosting, userConfigs, presence, reporting, log } = service;
+  const { root, starting, gate, hosting, userConfigs, presence, reporting, handOverStep, log } = service;
   const why = new Error(WHY);
   gate.close();
   starting.abort(why);
   const containers = hosting?.tracker.list() ?? [];
   const kept = hosting?.kept.ended.map(({ dockerId }) => dockerId as DockerId) ?? [];
-  await hosting?.tracker.host.terminals.leave(why);
-  await Promise.all(containers.map((container) => leave(container, service)));
-  for (const id of kept) await hosting?.kept.leave(id);
-  await userConfigs?.finish(AbortSignal.abort());
+  await handOverStep('leaving terminals', () => hosting?.tracker.host.terminals.leave(why));
+  await handOverStep('leaving containers', async () => {
+    await Promise.all(containers.map((container) => leave(container, service)));
+    for (const id of kept) await hosting?.kept.leave(id);
+  });
+  await handOverStep('stopping uploads', () => userConfigs?.leave());
   reporting.conclude();
-  await presence?.lifetime.leave(why);
-  await root.end(why);
+  await handOverStep('leaving the rest', async () => {
+    await presence?.lifetime.leave(why);
+    await root.end(why);
+  });
   for (const { kind, what } of root.holdings.list()) log.warn({ kind, what }, 'left to the next service');
   log.info('handed over');
 }

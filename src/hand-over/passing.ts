@@ -10,6 +10,7 @@ import { type HandedRequest, Idempotency } from '../../httpserver/v1/idempotency
 import { Descriptors } from '../../lifetime/descriptors.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { Nodes } from '../../managed-nodes/nodes.ts';
+import type { Step } from '../observe.ts';
 import { DescriptorStore } from './descriptor-store.ts';
 import { LeftTerminals } from './left-terminals.ts';
 import { forgetHandOver, type HandOver, readHandOver } from './state.ts';
@@ -77,18 +78,26 @@ export class Passing {
    *
    * Terminals are taken over only now. If this start had failed, the next service would have needed their output.
    */
-  async complete(hosted: Hosted, nodes: Pick<Nodes, 'lend'> | undefined): Promise<void> {
+  async complete(hosted: Hosted, nodes: Pick<Nodes, 'lend'> | undefined, step: Step): Promise<void> {
     this.#isOver.abort();
-    if (this.#handed) await forgetHandOver(this.#paths);
-    await this.#terminals.takeOver(hosted.tracker, nodes);
+    if (this.#handed) {
+      await step('forgetting what was handed over', () => forgetHandOver(this.#paths));
+      // From here on, a failure is a crash like any other.
+      this.#handed = undefined;
+      await step('taking terminals over', () => this.#terminals.takeOver(hosted.tracker, nodes));
+      await step('emptying the store', () => this.#emptyStore());
+      this.#log.info('took the host over');
+    } else this.#emptyStore();
     this.#over.resolve();
+  }
+
+  #emptyStore(): void {
     try {
       for (const descriptor of this.descriptors.takeRest()) closeSync(descriptor);
       this.store.clear();
     } catch (error) {
       this.#log.error({ error }, `descriptors of the previous service stay open: ${messageOf(error)}`);
     }
-    if (this.#handed) this.#log.info('took the host over');
   }
 
   /** The requests with an idempotency key. */
