@@ -7,13 +7,13 @@
  */
 
 import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { HandedContainer, HandedKept, HandedPools } from '../../container/handed-over.ts';
 import { isSystemError, messageOf, ServiceError } from '../../errors/service-error.ts';
 import { writeFileAtomically } from '../../host/atomic-file.ts';
 import type { Paths } from '../../host/paths.ts';
 import { misfit } from '../../parsing/json.ts';
+import { handOverFile } from './goes-on.ts';
 
 /** The version of the format. A reader refuses any other. */
 const FORMAT = 1;
@@ -48,10 +48,6 @@ export const HandOver = Type.Object({
 });
 
 export type HandOver = Static<typeof HandOver>;
-
-export function handOverFile({ run }: Pick<Paths, 'run'>): string {
-  return join(run, 'hand-over.json');
-}
 
 /** @throws {ServiceError} `host.filesystem` */
 export async function writeHandOver(

@@ -1,7 +1,7 @@
 /** The parts of a hand-over, each by itself. Over whole services, test/integration/hand-over.test.ts. */
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
@@ -11,16 +11,17 @@ import type { HandedContainer } from '../../container/handed-over.ts';
 import { newContainerId } from '../../container/identity.ts';
 import { Receipts } from '../../container/receipts.ts';
 import { Candidates } from '../../container/start-values.ts';
-import type { Paths } from '../../host/paths.ts';
+import { type Paths, pathsBelow } from '../../host/paths.ts';
 import { Idempotency } from '../../httpserver/v1/idempotency.ts';
 import { Descriptors } from '../../lifetime/descriptors.ts';
 import { monotonic } from '../../lifetime/monotonic.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { judge } from '../../src/hand-over/after.ts';
 import { DescriptorStore } from '../../src/hand-over/descriptor-store.ts';
+import { goesOn, handOverFile } from '../../src/hand-over/goes-on.ts';
 import { exchange, programsIn, putBack } from '../../src/hand-over/programs.ts';
 import { findRestarter, isRestart, unitIn } from '../../src/hand-over/restarter.ts';
-import { type HandOver, handOverFile, readHandOver, writeHandOver } from '../../src/hand-over/state.ts';
+import { type HandOver, readHandOver, writeHandOver } from '../../src/hand-over/state.ts';
 import { Receiver } from '../support/receiver.ts';
 
 const log = createLogger({ level: 'silent', stream: { write: () => {} } });
@@ -228,6 +229,19 @@ suite('after a process of the service has ended', () => {
     const told = { SERVICE_RESULT: 'success', EXIT_CODE: 'exited', EXIT_STATUS: '79' };
     assert.equal(await verdict(told), 'goes on');
     assert.ok(isUnderWay());
+  });
+
+  test('the clean-up ends at once if the service handed over', async (t) => {
+    const ROOT = newDirectory(t);
+    const { run } = pathsBelow(ROOT);
+    const after = (EXIT_CODE: string, EXIT_STATUS: string) =>
+      goesOn(['bury'], { ROOT, EXIT_CODE, EXIT_STATUS });
+    assert.equal(await after('exited', '79'), false);
+    mkdirSync(run, { recursive: true });
+    await writeHandOver({ run }, EMPTY);
+    assert.equal(await after('exited', '79'), true);
+    assert.equal(await after('exited', '1'), false);
+    assert.equal(await after('killed', 'KILL'), false);
   });
 
   test('during a hand-over, a stop counts as a stop, and a failure of the new service as a crash', async (t) => {
