@@ -1,4 +1,4 @@
-/** Keeps the managed nodes of this host, where a feed says which there are to be. */
+/** Keeps the managed nodes of this host, if a feed lists them. */
 
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -21,12 +21,12 @@ export interface KeepNodesOptions {
   readonly docker: Docker;
   readonly pulls: ImagePulls;
   readonly claimedPorts: ClaimedPorts;
-  /** Tells whoever watches the service how many nodes run. */
+  /** Tells systemd or the launcher how many nodes run. */
   readonly status: (text: string) => void;
   readonly log: Logger;
 }
 
-/** @returns undefined where there is no feed */
+/** @returns undefined if there is no feed */
 export async function keepNodes(
   root: Lifetime,
   { settings, paths, docker, pulls, claimedPorts, status, log }: KeepNodesOptions,
@@ -51,7 +51,7 @@ export async function keepNodes(
   });
 }
 
-/** Whatever a host does not use is not loaded. */
+/** Loads only the feed that this host uses. */
 async function feedOf(settings: Settings, paths: Paths, log: Logger): Promise<Feed | undefined> {
   const { NODES_FEED, NODES_FILE } = settings;
   if (NODES_FEED === 'echostream') return await echoStreamFeed(settings, paths, log);

@@ -278,7 +278,7 @@ export class Reporting {
     return facts;
   }
 
-  /** One client for all who ask, so that they share its session token. @returns undefined if there is no metadata */
+  /** One client for all callers, so that they share its session token. @returns undefined if there is no metadata */
   async imds(): Promise<Imds | undefined> {
     const endpoint = await metadataEndpoint(this.#settings);
     if (endpoint) this.#imds ??= new Imds(this.#http, endpoint);

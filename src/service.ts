@@ -153,7 +153,7 @@ export class Service {
     await lock(this.root, { run, root, as: this.#as });
     if (this.#as === 'service') {
       this.reporting.ownInstance();
-      // The `wait` process that wrote this log was killed.
+      // This process has killed the `wait` process that wrote this log.
       await rm(this.paths.waitLog, { force: true });
     }
     const { ledger, reporting, log } = this;
@@ -173,7 +173,7 @@ export class Service {
     this.callers = this.root.child('callers');
   }
 
-  /** Whether this host has other containers than managed nodes. */
+  /** Whether this host may have containers other than managed nodes. */
   get #isInteractive(): boolean {
     return this.#settings.INTERACTIVE === 'on';
   }

@@ -33,14 +33,14 @@ import { causeOfDeath } from './cause-of-death.ts';
 import { clearRunDirectory, countUnsaved, removeRemains } from './remains.ts';
 import { endHandedOver } from './wait.ts';
 
-/** The time limit for the report in milliseconds. What waits for the report also waits for Docker. */
+/** The time limit for the report in milliseconds. A report that is late delays the calls to Docker too. */
 const PATIENCE = 10_000;
 /** The number of log lines in the report. */
 const LAST_LINES = 20;
 
 export interface BuryOptions {
   readonly environment: NodeJS.ProcessEnv;
-  /** The unit that hosts the containers in use; missing: a child process does. */
+  /** The unit that hosts the containers in use; undefined: a child process hosts them. */
   readonly waitUnit?: string | undefined;
 }
 
@@ -86,7 +86,7 @@ interface Parts {
   readonly reporting: Reporting;
   readonly log: Logger;
   readonly paths: Paths;
-  /** Whether the service handed its host over and no other one took it. */
+  /** Whether the service handed its host over and no other service took it. */
   readonly hasFailed: boolean;
 }
 
@@ -134,7 +134,7 @@ class Burial {
     }
   }
 
-  /** Removes everything in the directory of a service that holds nothing else. */
+  /** Removes what is left of a service that holds nothing else: its files, and its page of the ledger. */
   async #clear(ledger: Ledger): Promise<void> {
     await clearRunDirectory(this.#parts.paths);
     ledger.remove(SERVICE_PAGE);

@@ -30,7 +30,7 @@ export async function removeRemains(pages: readonly Page[]): Promise<void> {
   }
 }
 
-/** Removes the files that only a running service, or whoever comes after it, needs. Can be repeated. */
+/** Removes the files that only a running service or its successor needs. Can be repeated. */
 export async function clearRunDirectory({ run, waitLog, apiSocket, dockerProxy }: Paths): Promise<void> {
   const files = [...lastLinesIn(run), waitLog, draftOf(apiSocket), draftOf(dockerProxy)];
   for (const file of files) await rm(file, { force: true });

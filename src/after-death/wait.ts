@@ -113,7 +113,8 @@ async function attempt({ purpose, environment, settings, stdout }: Parts): Promi
 }
 
 /**
- * A service takes over, or another process waits already. This is no failure, so that nothing restarts this process.
+ * A service takes over, or another `wait` process runs already. Neither counts as a failure, so nothing restarts this
+ * process.
  */
 async function giveWay({ root, log }: Service): Promise<true> {
   log.info('another process hosts the containers of this host');

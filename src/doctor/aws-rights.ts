@@ -11,12 +11,12 @@ import { askingOnce } from '../../host/aws-client.ts';
 import { whyOf } from '../../host/aws-failures.ts';
 import type { Finding } from './host-checks.ts';
 
-/** Log groups that are written to. */
+/** Log groups that this host or its nodes write to. */
 export interface LogPlace {
-  /** A name; with `nodes` below it, each node has a group of its own there. */
+  /** The name of the group. For `nodes`, it is the beginning of the names: each node has its own group. */
   readonly group: string;
   readonly of: 'nodes' | 'service';
-  /** undefined if it is not known. */
+  /** undefined if unknown. */
   readonly region: string | undefined;
 }
 
@@ -27,17 +27,17 @@ interface Attempt {
 }
 interface Tried {
   readonly right: string;
-  /** undefined: AWS answered as it does to those who have the right. */
+  /** undefined: AWS answered as it answers a caller that has the right. */
   readonly error?: unknown;
 }
 
 const CHECK = 'AWS rights';
 const ADVICE = "add them to the policy of this host's role; docs/nodes.md lists them all";
-/** No image and no layer has it. */
+/** A digest that no image and no layer has. */
 const NO_DIGEST = `sha256:${'0'.repeat(64)}`;
-/** What AWS says to whoever has the right and names nothing that exists. */
+/** The errors that AWS returns to a caller that has the right but names nothing that exists. */
 const NOTHING_THERE = /^(?:ResourceNotFound|LayersNotFound|ImageNotFound|RepositoryNotFound)Exception$/;
-/** Enough to see whether a policy names repositories one by one. */
+/** Enough repositories to notice a policy that names them one by one. */
 const MOST_REPOSITORIES = 10;
 
 /** @param repositories names of images without their versions; only those of Amazon ECR count */

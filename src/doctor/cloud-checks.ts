@@ -15,20 +15,20 @@ import { registryCredentials } from '../registry-credentials.ts';
 import { findAwsRights, type LogPlace } from './aws-rights.ts';
 import type { Finding } from './host-checks.ts';
 
-/** What the feed says, as far as the checks need it. */
+/** The part of the feed that the checks need. */
 export interface Wanted {
   readonly images: readonly string[];
-  /** The region of the nodes' log groups, where the feed names one. */
+  /** The region of the nodes' log groups, if the feed names one. */
   readonly region?: string;
 }
 
-/** In milliseconds: for a registry, and for an answer whose Date is read. */
+/** Time limits in milliseconds: for a registry, and for an answer whose Date header is read. */
 const REGISTRY = 10_000;
 const DATE = 10_000;
-/** Seconds that a clock may be off: unnoticed, and until AWS refuses signed requests. */
+/** The clock skew in seconds that is harmless, and the one from which AWS refuses signed requests. */
 const UNNOTICED = 30;
 const REFUSED = 300;
-/** AWS says in each region who asks. */
+/** STS tells a caller its identity in every region, so any region will do. */
 const ANY_REGION = 'us-east-1';
 
 /** @param settings the valid settings */
@@ -67,7 +67,7 @@ async function findAws(ecr: readonly ImageReference[], logs: readonly LogPlace[]
   const { GetCallerIdentityCommand, STSClient } = await import('@aws-sdk/client-sts');
   const client = new STSClient(askingOnce(logs[0]?.region ?? ANY_REGION, undefined));
   try {
-    // Everybody with valid credentials may ask this.
+    // This call needs valid credentials, but no rights.
     const { Arn = 'of an unknown identity' } = await client.send(new GetCallerIdentityCommand({}));
     const repositories = [...new Set(ecr.map(({ name }) => name))];
     return [{ check, grade: 'ok', found: Arn }, ...(await findAwsRights(repositories, logs))];
@@ -134,7 +134,7 @@ function judgeSkew(seconds: number, origin: string): Finding {
   return { check, grade: off < REFUSED ? 'warning' : 'error', found, advice };
 }
 
-/** Images of no registry are on this host. */
+/** Skips an image whose name contains no registry if there is no default registry: it is on this host. */
 function referencesOf(images: readonly string[], defaultRegistry: string | undefined): ImageReference[] {
   return images.flatMap((image) => {
     const reference = parsed(image);
@@ -144,7 +144,7 @@ function referencesOf(images: readonly string[], defaultRegistry: string | undef
   });
 }
 
-/** @returns undefined if the name is invalid, of which the node's state tells */
+/** @returns undefined if the name is invalid; the node's state reports that */
 function parsed(image: string): ImageReference | undefined {
   try {
     return referenceOf(image);

@@ -11,7 +11,10 @@ import { Ledger, type Page } from '../../lifetime/ledger.ts';
 import { loadSome } from '../../settings/load.ts';
 import type { Diagnosis } from './doctor.ts';
 
-/** In milliseconds. What is starting or ending looks like a leak, so only what a second look confirms counts. */
+/**
+ * The pause before the second look, in milliseconds. A starting or ending container looks like a leak, so a leak counts
+ * only if the second look confirms it.
+ */
 const SECOND_LOOK = 2000;
 
 /** @throws {ServiceError} `start.settings`, `docker.*` */

@@ -164,7 +164,7 @@ async function without<T>(all: readonly T[], isThere: (one: T) => Promise<boolea
   return all.filter((_, i) => !found[i]);
 }
 
-/** What a program says; undefined when it is not there or fails. */
+/** @returns the output of a program; undefined if it does not exist or fails */
 async function told(program: string, ...words: string[]): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   execFile(program, words, { timeout: PATIENCE }, (error, stdout) =>

@@ -1,4 +1,7 @@
-/** What a host with managed nodes needs, and which checks do not concern one that has nothing else. */
+/**
+ * Checks what a host with managed nodes needs. Leaves out the checks that do not apply to a host with managed nodes
+ * alone.
+ */
 
 import { messageOf } from '../../errors/service-error.ts';
 import type { ManagedApp } from '../../managed-nodes/feeds/managed-app.ts';
@@ -6,10 +9,10 @@ import type { Settings } from '../../settings/load.ts';
 import { findCloud } from './cloud-checks.ts';
 import type { Finding } from './host-checks.ts';
 
-/** Milliseconds that EchoStream has for its answer. */
+/** The time limit for EchoStream's answer in milliseconds. */
 const PATIENCE = 20_000;
 
-/** What interactive containers alone need. */
+/** The checks that matter to interactive containers only. */
 const INTERACTIVE_ALONE = [
   'seccomp profile',
   'container limits',
@@ -26,7 +29,7 @@ const INTERACTIVE_ALONE = [
   'ecs.service',
 ];
 
-/** Those that concern this host. */
+/** Returns the findings that apply to this host. */
 export function concerning(findings: readonly Finding[], { INTERACTIVE }: Partial<Settings>): Finding[] {
   return findings.filter(({ check }) => INTERACTIVE !== 'off' || !INTERACTIVE_ALONE.includes(check));
 }

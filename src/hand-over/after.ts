@@ -52,7 +52,7 @@ export async function judge(
   return 'failed';
 }
 
-/** What cannot be read was written by another version, and is worth nothing to this one. */
+/** An unreadable file was written by another version, and this version cannot use it. */
 async function find(paths: Paths, log: Logger): Promise<HandOver | undefined> {
   try {
     return await readHandOver(paths);
@@ -73,7 +73,7 @@ async function isStartedAgain(
   return EXIT_CODE === 'exited' && EXIT_STATUS === String(HANDED_OVER);
 }
 
-/** @returns false if nothing can be put back, or it was before */
+/** @returns false if nothing can be put back, or if it has been put back before */
 async function isPutBack(
   found: HandOver,
   { paths, programs }: { readonly paths: Paths; readonly programs: Programs },
@@ -84,7 +84,7 @@ async function isPutBack(
   return true;
 }
 
-/** The unit is ending at this moment. Unlike a start, a restart then comes after that. */
+/** The unit is ending at this moment. A restart, unlike a start, waits until it has ended. */
 async function restart(unit: string, environment: NodeJS.ProcessEnv): Promise<void> {
   await new Systemctl(childEnvironment(environment)).run('restart', '--no-block', unit);
 }

@@ -22,7 +22,7 @@ export class DescriptorStore {
 
   /**
    * What this process has inherited from the store. It stays in the store too, until `clear`.
-   * @param environment LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES, which a systemd before 227 does not set
+   * @param environment LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES; systemd before version 227 does not set the last one
    */
   inherited({ LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES }: NodeJS.ProcessEnv): Map<string, number> {
     if (LISTEN_PID !== String(process.pid) || !LISTEN_FDNAMES) return new Map();

@@ -100,7 +100,7 @@ async function finishRequests(service: HandingOver): Promise<void> {
 }
 
 /**
- * Terminals stop before their clients are disconnected. So whatever clients send until then is kept.
+ * Terminals stop before their clients are disconnected, so everything that clients send until then is kept.
  * @returns whether their connections are in the store, as far as this process knows
  */
 function passOnTerminals({ hosting, passing: { store: kept, descriptors }, log }: HandingOver): boolean {
@@ -237,7 +237,7 @@ async function letGo(service: HandingOver): Promise<void> {
 async function leave(container: HostedContainer, service: HandingOver): Promise<void> {
   const { dockerId } = container;
   const left = container.leave(WHY);
-  // What an end is doing at this moment, the next service does again.
+  // The next service repeats whatever the end of a container is doing at this moment.
   if (isEnding(container)) await inTime(LETTING_GO, 'the end of a container', () => left, service);
   else await left;
   if (dockerId) await service.hosting?.kept.leave(dockerId);

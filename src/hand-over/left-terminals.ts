@@ -42,7 +42,7 @@ export class LeftTerminals {
     return this.#descriptors.has(connectionOf(id)) ? undefined : 'its connection was not passed on';
   }
 
-  /** Their programs go on until this service takes them over. */
+  /** Their programs keep running until this service takes them over. */
   get ids(): ReadonlySet<string> {
     return new Set(this.#terminals.map(({ id }) => id));
   }

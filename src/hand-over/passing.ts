@@ -15,7 +15,7 @@ import { DescriptorStore } from './descriptor-store.ts';
 import { LeftTerminals } from './left-terminals.ts';
 import { forgetHandOver, type HandOver, readHandOver } from './state.ts';
 
-/** In milliseconds: a service that has not taken the host over by then gives it up. */
+/** Milliseconds after which a service that has not taken the host over gives up. */
 const LATE = 60_000;
 
 export class Passing {
@@ -74,7 +74,8 @@ export class Passing {
   }
 
   /**
-   * The start is complete: what is left of a hand-over goes. A failure keeps descriptors open, and is only logged.
+   * To be called when the start is complete: removes what is left of a hand-over. A failure keeps descriptors open, and
+   * is only logged.
    *
    * Terminals are taken over only now. If this start had failed, the next service would have needed their output.
    */
@@ -105,7 +106,7 @@ export class Passing {
     return this.#requests;
   }
 
-  /** Looks for a hand-over. If it cannot be read, it is a crash. Only the process that holds the lock may call this. */
+  /** Looks for a hand-over. An unreadable one counts as a crash. Only the process that holds the lock may call this. */
   async find(): Promise<void> {
     try {
       this.#handed = await readHandOver(this.#paths);

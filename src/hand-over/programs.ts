@@ -22,7 +22,7 @@ export function programsIn(directory: string): Programs {
 
 /** Whether another version was installed since this process was started. Source: proc_pid_exe(5). */
 export async function isReplaced(programs = installedPrograms()): Promise<boolean> {
-  // Of a file that was replaced, the kernel says that it is deleted.
+  // The kernel marks the path of a replaced file as deleted.
   return programs !== undefined && (await readlink('/proc/self/exe')) !== programs.current;
 }
 

@@ -31,7 +31,7 @@ const BETWEEN_LOOKS = 50;
 export interface Restarter {
   /** Whether this signal is part of a restart. Never rejects. */
   restarts(signal: string): Promise<boolean>;
-  /** Whether so many descriptors are, or find room, in the store. Never rejects. */
+  /** Whether the store contains this number of descriptors, or has room for them. Never rejects. */
   holds(descriptors: number): Promise<boolean>;
 }
 

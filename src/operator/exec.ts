@@ -79,7 +79,7 @@ function pathOf(words: ExecWords | 'host-shell', { columns, rows }: NodeJS.Write
 class Session {
   readonly #own: Own;
   readonly #left = Promise.withResolvers<undefined>();
-  /** What was typed and the connection has not accepted yet, in order. */
+  /** Input that the connection has not accepted yet, in order. */
   readonly #typed: Buffer[] = [];
   #socket: WebSocket | undefined;
   #terminal = '';
@@ -142,7 +142,7 @@ class Session {
     return socket !== undefined && socket.readyState === socket.OPEN;
   }
 
-  /** What a connection has not accepted when it breaks, the next one sends. */
+  /** If the connection breaks, the next one sends what this one has not accepted. */
   #send(bytes: Buffer): void {
     this.#socket?.send(bytes, (error) => {
       if (error) return;
@@ -157,7 +157,7 @@ class Session {
     this.#left.resolve(undefined);
   };
 
-  /** The output has no reader any more, so the end of the terminal is not awaited. */
+  /** The output has no reader any more, so the command does not wait for the end of the terminal. */
   readonly noReader = (): void => {
     this.leave();
     this.#socket?.terminate();
@@ -200,7 +200,7 @@ class Session {
   }
 
   #hearWriter(writes: boolean): void {
-    // The terminal may have had another size before.
+    // A previous client may have set another size.
     if (writes) this.resize();
     else if (this.#writes !== false) this.#own.say('(watching: your input is ignored)\r');
     this.#writes = writes;

@@ -1,4 +1,4 @@
-/** Does what a command about managed nodes asks, where the answer is a text. */
+/** Runs the commands about managed nodes that answer with a text. */
 
 import { readFile } from 'node:fs/promises';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
@@ -14,7 +14,7 @@ type Node = Schemas['Node'];
 type Step = Schemas['NodePlan']['steps'][number];
 type Asked = Exclude<NodeAsked, { name: 'nodes logs' | 'nodes exec' }>;
 
-/** Digits of a digest that tables show, behind `sha256:`. */
+/** The number of digits of a digest that tables show after `sha256:`. */
 const SHORT = 12;
 
 export async function nodes(api: Api, asked: Asked, isJson: boolean): Promise<string> {

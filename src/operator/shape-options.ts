@@ -1,4 +1,4 @@
-/** The options that say what a container is made from, for the commands that create containers and pools. */
+/** The options that describe a container, for the commands that create containers and pools. */
 
 import { PULL_POLICIES } from '../../docker-engine/needed-images.ts';
 import type { Given, OptionRow } from '../commands/row.ts';

@@ -17,7 +17,7 @@ export class Watchdog {
   /**
    * Reports from now on, until the process ends.
    * @param environment NOTIFY_SOCKET, without which nothing is sent, and WATCHDOG_USEC in microseconds; a message is
-   * sent every third of it
+   * sent three times in that period
    */
   constructor({ NOTIFY_SOCKET, WATCHDOG_USEC }: NodeJS.ProcessEnv, log: Logger) {
     this.#socket = NOTIFY_SOCKET;
@@ -33,7 +33,7 @@ export class Watchdog {
     this.#say('READY=1');
   }
 
-  /** Shown by whoever watches. */
+  /** Shown by systemd or the launcher. */
   status(text: string): void {
     this.#say(`STATUS=${text}`);
   }

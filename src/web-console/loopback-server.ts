@@ -134,7 +134,7 @@ function newSecret(): string {
   return randomBytes(32).toString('base64url');
 }
 
-/** Removes the browser's cookie and origin, which mean nothing to the service on the socket. */
+/** Removes the browser's cookie and origin, which have no meaning for the service on the socket. */
 function forwarded(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const known = Object.entries(headers).filter(([name]) => name !== 'cookie' && name !== 'origin');
   return { ...Object.fromEntries(known), host: 'localhost' };
