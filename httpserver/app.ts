@@ -25,7 +25,7 @@ export interface AppOptions {
   readonly version: Version;
   readonly operator: OperatorOptions;
   readonly metrics: MetricsSource;
-  /** Undefined: whoever gets here needs none. */
+  /** undefined: every caller of this server is already authorized and needs no session. */
   readonly sessions?: Sessions;
   /** Paths that accept only PUT. */
   readonly puts: readonly string[];
@@ -50,7 +50,7 @@ export const LIMITS = {
   requestTimeout: REQUEST,
   keepAliveTimeout: IDLE,
   forceCloseConnections: 'idle',
-  // The gate decides that. In a hand-over, a request that comes on an open connection is answered like any other.
+  // The gate decides that. During a hand-over, requests on open connections are answered as usual.
   return503OnClosing: false,
   // See answers-in-turn.ts.
   clientErrorHandler: () => {},

@@ -18,7 +18,7 @@ export function closeGently(server: Server): void {
 export function linger(socket: Socket): void {
   const count = lingerUntilClose(socket);
   const drop = () => {
-    // What follows is not a request, so no parser may see it.
+    // The remaining input is not a request, so no parser may see it.
     socket.removeAllListeners('data');
     socket.on('data', ({ length }: Buffer) => count(length));
   };

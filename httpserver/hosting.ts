@@ -17,7 +17,7 @@ export interface Hosting extends Hosted {
   readonly watch: Pick<Watch, 'silence'>;
   readonly pulls: ImagePulls;
   readonly images: NeededImages;
-  /** The host ports that managed nodes want. */
+  /** The host ports that managed nodes claim. */
   readonly claimedPorts: ClaimedPorts;
   readonly warm: WarmPools;
 }

@@ -107,7 +107,7 @@ function extension(extnID: string, value: object, critical = false): Extension {
   return new Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
 }
 
-/** Its own bytes alone: a small Buffer shares its memory with others. */
+/** Copies the bytes, because a small Buffer shares its memory with others. */
 function bytes(buffer: Buffer): ArrayBuffer {
   return Uint8Array.from(buffer).buffer;
 }

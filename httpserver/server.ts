@@ -33,7 +33,7 @@ export interface ServerOptions extends PredecessorOptions {
   readonly metrics: MetricsSource;
   readonly operatorToken: Token;
   readonly viewerToken: Token;
-  /** Left out: yes. Without it there are no containers that the predecessor's calls could be for. */
+  /** Default: true. Without interactive containers, the predecessor's calls have no purpose and do not exist. */
   readonly isInteractive?: boolean;
   readonly descriptors: Descriptors;
   readonly log: Logger;
@@ -79,7 +79,7 @@ async function listen(options: ServerOptions) {
   }
 }
 
-/** The next service must not listen where it is not told to. */
+/** Contains the address and the port, so that the next service does not listen anywhere else. */
 function nameOf({ address, port }: Pick<ServerOptions, 'address' | 'port'>): string {
   return `https-${address.replaceAll(':', '_')}-${port}`;
 }

@@ -18,7 +18,7 @@ import type { CreateOptions } from './v1/create-routes.ts';
 import type { Operations } from './v1/operations.ts';
 
 export interface UnixServerOptions {
-  /** In a directory that only root can enter. */
+  /** The path is in a directory that only root can enter. */
   readonly path: string;
   readonly gate: Gate<Hosting>;
   readonly version: Version;

@@ -20,7 +20,10 @@ import { throwUnlessSameOrigin } from './same-origin.ts';
 export const COOKIE = '__Host-ecs-host-service';
 /** The lifetime of a session, in milliseconds. */
 export const LASTS = 12 * 3_600_000;
-/** The most cookies to remember that were signed out before their time. When the limit is reached, all sessions end. */
+/**
+ * The maximum number of remembered cookies that were signed out before they expired. When the limit is reached, all
+ * sessions end.
+ */
 const MOST_SIGNED_OUT = 4096;
 
 export class Sessions {
@@ -46,7 +49,7 @@ export class Sessions {
     return `${facts}.${this.#sign(token, facts)}`;
   }
 
-  /** Returns the kind of user that a cookie belongs to. undefined: the cookie is not valid. */
+  /** Returns the kind of caller that a cookie belongs to; undefined: the cookie is not valid. */
   kindOf(cookie: string): PrincipalKind | undefined {
     const [, facts = '', until = '', signature = ''] =
       /^((\d{1,16})\.[\w-]{22})\.([\w-]{43})$/.exec(cookie) ?? [];

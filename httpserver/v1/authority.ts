@@ -7,7 +7,7 @@ import { sameSecret } from '../../settings/secret.ts';
 import { Attempts, MOST_ATTEMPTS } from '../attempts.ts';
 import { mayAct, type Principal } from '../principal.ts';
 
-/** What else a request says. */
+/** The other facts about a request that matter. */
 export interface Asking {
   readonly method: string;
   readonly headers: IncomingHttpHeaders;
@@ -49,7 +49,10 @@ export function askAgain(authority: Authority, request: FastifyRequest): void {
 /** For callers that the kernel has already checked. */
 export const rootAlone: Authority = () => ({ kind: 'root', from: 'unix socket' });
 
-/** For clients with a token. An address with many wrong tokens is told so, but the right token is always accepted. */
+/**
+ * For clients with a token. An address with many wrong tokens gets an error that says so, but the right token is always
+ * accepted.
+ */
 export function whoKnows(operator: Token, viewer: Token = () => undefined): Authority {
   const attempts = new Attempts();
   return (authorization = '', address) => {

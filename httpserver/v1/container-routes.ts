@@ -118,7 +118,7 @@ function nameOf(event: AnyEvent): 'notice' | 'health' | 'container' {
   return 'notice' in event ? 'notice' : isOfHealth(event) ? 'health' : 'container';
 }
 
-/** Sorts by the begin of the containers; the id separates those of the same millisecond. */
+/** Sorts containers by the time at which they began, and those of the same millisecond by id. */
 function placeOf({ began, id }: ContainerView): string {
   return `${began}_${id}`;
 }
@@ -139,7 +139,7 @@ function list(views: readonly ContainerView[], { state, app, claimed, limit = MO
   return { containers, ...(last && fitting.length > limit && { next: placeOf(last) }) };
 }
 
-/** Caches the JSON of a view, which is an object of its own for each change. */
+/** Caches the JSON of a view, because each change creates a new view object. */
 const TEXTS = new WeakMap<object, string>();
 
 function write({ containers, next, lastEvent }: Given<Static<typeof Containers>>): string {

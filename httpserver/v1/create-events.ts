@@ -6,7 +6,7 @@ import { ServiceError } from '../../errors/service-error.ts';
 import { problemOf } from '../error-bodies.ts';
 import type { Sent } from './event-stream.ts';
 
-/** A new container. If the host has pools and the request has start values, it says how they met. */
+/** A new container. If the host has pools and the request has start values, the view says how the two were matched. */
 export type CreatedView = ContainerView & {
   readonly warm?: { readonly pool: string } | { readonly why: string };
 };

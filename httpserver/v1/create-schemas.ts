@@ -58,7 +58,7 @@ export const ConfigToken = Type.Object(
   { ...strict, title: 'ConfigToken' },
 );
 
-/** What a container can be made from. */
+/** The fields that describe a container. */
 export const SHAPE = {
   image: text(
     'NAME[:TAG][@DIGEST]. The service pulls an image that is not on this host if the name begins with the host of its registry, or if DEFAULT_REGISTRY is set.',

@@ -1,4 +1,4 @@
-/** The JSON Schema of what the doctor finds. */
+/** The JSON Schema of the doctor's findings. */
 
 import { type Static, Type } from 'typebox';
 import type { Given } from './schemas.ts';

@@ -1,9 +1,10 @@
 /**
- * WebSocket handshakes (RFC 6455): a request that asks for one goes through the same checks as any other, and what is wrong
- * with it is told in the same way; only then its connection becomes a WebSocket.
+ * WebSocket handshakes (RFC 6455). A request for a WebSocket goes through the same checks as any other request, and
+ * gets the same error answers. Only then does its connection become a WebSocket.
  *
- * @fastify/websocket 11.3 takes the same steps. It was left out because it loads `ws` with every start, and because it
- * destroys the connection of a request that it refuses as soon as the answer is written, so that the client can miss it.
+ * @fastify/websocket 11.3 takes the same steps. It was left out because it loads `ws` at every start, and because it
+ * destroys the connection of a refused request as soon as the answer is written, so that the client can miss the
+ * answer.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';

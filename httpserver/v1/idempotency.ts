@@ -14,7 +14,7 @@ function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** An answered request as the next service gets it. */
+/** An answered request in the form that the next service gets. */
 export interface HandedRequest<T> {
   /** The digest of its key. */
   readonly name: string;
@@ -23,7 +23,7 @@ export interface HandedRequest<T> {
 }
 
 interface Made<T> {
-  /** Of the request. */
+  /** The digest of the request. */
   readonly digest: string;
   readonly answer: Promise<T>;
 }

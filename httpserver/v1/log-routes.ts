@@ -71,7 +71,7 @@ export function addLogRoutes(routes: Routes, gate: Gate<Hosting>, closing: Abort
   });
 }
 
-/** Lines as events, and at last how they ended. */
+/** Yields lines as events, and finally how the log ended. */
 export async function* asSent(lines: AsyncIterable<PlacedLine>, signal: AbortSignal): AsyncGenerator<Sent> {
   try {
     for await (const { id, line } of lines) {

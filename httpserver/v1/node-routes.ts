@@ -1,4 +1,4 @@
-/** The managed nodes of this host, for operators. */
+/** The routes about the managed nodes of this host. */
 
 import { placedLog } from '../../container/log-of.ts';
 import { type LogWanted, openLog } from '../../docker-engine/logs.ts';
@@ -22,7 +22,7 @@ import {
 import type { Operations } from './operations.ts';
 import type { Routes } from './routes.ts';
 
-/** @param closing aborts when the server does: streams end then */
+/** @param closing aborts when the server closes; streams end then */
 export function addNodeRoutes(
   routes: Routes,
   gate: Gate<Hosting>,

@@ -1,4 +1,4 @@
-/** What the operator's API says of managed nodes, as JSON Schema. */
+/** The JSON Schemas of managed nodes in the operator's API. */
 
 import { Type } from 'typebox';
 import { NODE_STATES } from '../../managed-nodes/plan/world.ts';

@@ -1,4 +1,4 @@
-/** The JSON Schema of what a container uses of its limits. */
+/** The JSON Schema of a container's resource use and its limits. */
 
 import { Type } from 'typebox';
 
