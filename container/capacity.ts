@@ -15,7 +15,7 @@ export interface Resource {
   /** The total amount, and the amount that is held. */
   readonly size: number;
   readonly held: number;
-  /** The part of `held` that warm containers hold, which give way to others. */
+  /** The part of `held` that belongs to warm containers. The pools give them up if another container needs it. */
   readonly warm: number;
   /** The amount for each container. */
   readonly each: number;
@@ -30,7 +30,7 @@ export interface Capacity {
   readonly short: Resource['name'];
   readonly resources: readonly Resource[];
   readonly memory: Memory;
-  /** How many warm containers there are. */
+  /** The number of warm containers. */
   readonly warm: number;
 }
 

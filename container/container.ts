@@ -56,7 +56,7 @@ export class HostedContainer {
    * @param parent the lifetime in which it lives
    * @param patience aborts when its end need no longer be proven
    * @param id of a container that another service left
-   * @param handed what that service says about it
+   * @param handed the other service's record of it
    */
   constructor(
     host: Surroundings,
@@ -189,8 +189,8 @@ export class HostedContainer {
   }
 
   /**
-   * What the next service must know about it. To be asked before `leave`.
-   * @returns undefined if it cannot be handed over, because Docker has not created it or it is gone
+   * The record for the next service. To be read before `leave`.
+   * @returns undefined if the container cannot be handed over, because Docker has not created it or because it is gone
    */
   get handed(): HandedContainer | undefined {
     const course = this.#dockerId && this.course.handed(this.#state.current);

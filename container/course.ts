@@ -1,4 +1,6 @@
-/** How far a container has come: when it began, when it entered its state, and why it ends. */
+/**
+ * The progress of a container through its states: when it began, when it entered its present state, and why it ends.
+ */
 
 import { monotonic } from '../lifetime/monotonic.ts';
 import type { HandedContainer } from './handed-over.ts';
@@ -10,19 +12,19 @@ export class Course {
   #entered: number;
   #last: Transition | undefined;
 
-  /** @param handed what the previous service says about it */
+  /** @param handed the previous service's record of it */
   constructor(handed: HandedContainer | undefined) {
     this.began = handed ? new Date(handed.began) : new Date();
     this.#since = handed ? new Date(handed.since) : this.began;
     this.#entered = handed?.entered ?? monotonic();
   }
 
-  /** When it entered its state. */
+  /** When it entered its present state. */
   get since(): Date {
     return this.#since;
   }
 
-  /** Milliseconds since then, by a clock that nobody sets. */
+  /** Milliseconds since then, by a clock that nobody can set. */
   get age(): number {
     return monotonic() - this.#entered;
   }
@@ -33,7 +35,7 @@ export class Course {
     this.#entered = monotonic();
   }
 
-  /** For the next service. While it ends, that is the state from which it ends. */
+  /** The record for the next service. If the container is ending, this contains the state in which its end began. */
   handed(current: HandedContainer['state'] | 'preparing' | 'ending' | 'gone') {
     const last = current === 'ending' ? this.#last : undefined;
     const state = last?.from ?? current;

@@ -20,7 +20,7 @@ export class Ending {
     void lifetime.track('telling containers when the host ends', this.#follow(tracker, lifetime.signal));
   }
 
-  /** @param at in ISO 8601; undefined: the host is not reclaimed */
+  /** @param at the time in ISO 8601; undefined: the host is not being reclaimed */
   tell(at: string | undefined): void {
     if (at === this.#at) return;
     this.#at = at;

@@ -52,11 +52,11 @@ export const MISSED = 'missed';
 /** The number of events that are kept. */
 const MOST = 1000;
 
-/** What the next service must know to continue the events. */
+/** The data with which the next service continues the events. */
 export interface HandedEvents {
-  /** The first part of their ids. */
+  /** The first part of the ids of the events. */
   readonly service: string;
-  /** The number of the last one. */
+  /** The number of the last event. */
   readonly told: number;
   readonly kept: readonly AnyEvent[];
 }
@@ -69,7 +69,7 @@ export class Events {
   #told: number;
   #more = Promise.withResolvers<void>();
 
-  /** @param handed those of the previous service, which this one continues */
+  /** @param handed the data of the previous service, whose events this one continues */
   constructor(most = MOST, handed?: HandedEvents) {
     this.#most = most;
     this.#service = handed?.service ?? randomBytes(4).toString('hex');
@@ -77,7 +77,7 @@ export class Events {
     this.#told = handed?.told ?? 0;
   }
 
-  /** For the next service. */
+  /** The data for the next service. */
   get handed(): HandedEvents {
     return { service: this.#service, told: this.#told, kept: this.#kept };
   }

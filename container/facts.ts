@@ -59,7 +59,7 @@ export interface LeftContainer extends ContainerFacts {
   readonly dockerId: DockerId;
   /** The control group that it may write to, if it has one. */
   readonly cgroup: string | undefined;
-  /** What the other service says about it, if it handed it over. */
+  /** The other service's record of it, if that service handed it over. */
   readonly handed?: HandedContainer;
 }
 

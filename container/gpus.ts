@@ -1,6 +1,7 @@
 /**
- * Shares the GPUs of the host out to containers. Each container gets certain GPUs by their UUIDs, those with the fewest
- * containers first. Programs on one GPU share its memory and its time, so an operator limits how many containers it has.
+ * Distributes the GPUs of the host among the containers. Each container gets certain GPUs by UUID, those with the
+ * fewest containers first. Programs on one GPU share its memory and its time, so an operator limits the number of
+ * containers for each GPU.
  */
 
 import type { Docker } from '../docker-engine/docker.ts';
@@ -19,10 +20,10 @@ export class Gpus {
   /** How Docker gives a GPU to a container. */
   readonly access: GpuAccess;
   readonly #shares: number;
-  /** The number of containers of each GPU, in the order of the host. */
+  /** The number of containers on each GPU, in the order of the host. */
   readonly #held: Map<string, number>;
 
-  /** @param shares the number of containers that a GPU may have */
+  /** @param shares the maximum number of containers for each GPU */
   constructor(uuids: readonly string[], shares: number, access: GpuAccess) {
     this.#held = new Map(uuids.map((uuid) => [uuid, 0]));
     this.#shares = shares;
@@ -39,14 +40,14 @@ export class Gpus {
     return runtime ? new Gpus(listed, shares, 'nvidia') : new Gpus(cdi, shares, 'cdi');
   }
 
-  /** The number of shares, and how many are held. */
+  /** The number of shares, and the number of held ones. */
   get use(): PoolUse {
     const held = [...this.#held.values()].reduce((sum, count) => sum + Math.min(count, this.#shares), 0);
     return { size: this.#held.size * this.#shares, held };
   }
 
   /**
-   * Holds a share of as many different GPUs, until the lifetime ends.
+   * Holds a share of each of `count` different GPUs until the lifetime ends.
    * @returns their UUIDs; none if the GPUs of this host are unknown
    * @throws {ServiceError} `gpu.none_free`
    */
@@ -59,13 +60,15 @@ export class Gpus {
     return uuids;
   }
 
-  /** Holds the GPUs that a container has anyway: its creator chose them, or a crashed service left it. */
+  /**
+   * Holds the GPUs that a container already has, because its creator chose them or because a crashed service left it.
+   */
   async adopt(lifetime: Lifetime, uuids: readonly string[], seenGone: SeenGone): Promise<void> {
     await Promise.all(uuids.map((uuid) => this.#hold(lifetime, uuid, seenGone)));
   }
 
   async #hold(lifetime: Lifetime, uuid: string, seenGone: SeenGone): Promise<void> {
-    // Counted before anything is awaited, so that another container sees it.
+    // Counts before it awaits anything, so that another container sees the new count.
     this.#count(uuid, 1);
     let isTaken = false;
     try {
@@ -87,7 +90,7 @@ export class Gpus {
     }
   }
 
-  /** A GPU that the host no longer has is not counted. */
+  /** Ignores a GPU that the host no longer has. */
   #count(uuid: string, change: number): void {
     const held = this.#held.get(uuid);
     if (held !== undefined) this.#held.set(uuid, held + change);

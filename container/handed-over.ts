@@ -1,9 +1,9 @@
 /**
- * What one service tells the next about a container in a hand-over, beside what the ledger has. The ledger is enough to
- * adopt a container after a crash. With this, the container goes on as if nothing had happened: its state, clocks,
+ * The data about a container that one service gives to the next in a hand-over, in addition to the ledger. After a
+ * crash, the ledger is enough to adopt a container. With this data, the container also keeps its state, its clocks, its
  * receipt, and the tokens that wait for its start values.
  *
- * It contains secrets of client apps. Times without a date are of `monotonic`.
+ * The data contains secrets of client apps. Times without a date are from `monotonic`.
  */
 
 import { type Static, Type } from 'typebox';
@@ -49,7 +49,7 @@ export const HandedReceipt = Type.Object({
   ),
 });
 
-/** The last use of a container: when, and how many datagrams it had received then. */
+/** The last use of a container: the time, and the number of datagrams that it had received by then. */
 export const HandedUse = Type.Object({ used: Type.Number(), datagrams: Type.Optional(Type.Number()) });
 
 export const HandedContainer = Type.Object({
@@ -57,10 +57,10 @@ export const HandedContainer = Type.Object({
   state: Type.Enum(['created', 'running', 'assigned', 'ready']),
   began: Time,
   since: Time,
-  /** When it entered its state. */
+  /** When it entered its present state. */
   entered: Type.Number(),
   sharesNetwork: Type.Boolean(),
-  /** Tokens that came before the start values. */
+  /** Tokens that arrived before the start values. */
   offers: Type.Array(HandedOffer),
   use: Type.Optional(HandedUse),
   health: Type.Optional(
@@ -71,11 +71,11 @@ export const HandedContainer = Type.Object({
     }),
   ),
   receipt: HandedReceipt,
-  /** Why its end had begun. The next service ends it. */
+  /** Why its end has begun. The next service ends it. */
   ending: Type.Optional(Type.Object({ code: Code, text: Type.String() })),
 });
 
-/** A Docker container that stays for a while after its hosted container has ended. */
+/** A Docker container that is kept for a while after its hosted container has ended. */
 export const HandedKept = Type.Object({
   id: ContainerIdText,
   dockerId: DockerIdText,
@@ -95,7 +95,7 @@ export const HandedPools = Type.Object({
   pools: Type.Array(
     Type.Object({
       name: Type.String(),
-      /** The body of the call that made it, or its part of the file of pools. It may contain secrets. */
+      /** The body of the call that created it, or its part of the file of pools. It may contain secrets. */
       asked: Type.Unknown(),
       isPermanent: Type.Boolean(),
       appImage: Type.String(),
@@ -108,14 +108,14 @@ export const HandedPools = Type.Object({
       id: ContainerIdText,
       pool: Type.String(),
       shape: Type.String(),
-      /** The id of the image that it was made from. */
+      /** The id of the image that it was created from. */
       image: Type.String(),
       since: Type.Number(),
     }),
   ),
 });
 
-/** All containers that a hand-over names, and the ids of the terminals in them that go on. */
+/** All containers in a hand-over, and the ids of the terminals in them that keep running. */
 export interface Handed {
   readonly containers: readonly HandedContainer[];
   readonly kept: readonly HandedKept[];

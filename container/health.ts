@@ -31,7 +31,10 @@ export class Health {
   readonly #tell: (change: HealthChange) => void;
   #view: HealthView | undefined;
 
-  /** @param tell called after each change @param found by the previous service */
+  /**
+   * @param tell called after each change
+   * @param found the health that the previous service found
+   */
   constructor(tell: (change: HealthChange) => void, found?: HealthView) {
     this.#tell = tell;
     this.#view = found;

@@ -109,7 +109,7 @@ export async function adoptInputDevices(lifetime: Lifetime, left: LeftDevices): 
   for (const { number } of devices) await holdLink(lifetime, directories.own, number, true);
 }
 
-/** @returns undefined if the previous service has not passed on all of them */
+/** @returns undefined unless the previous service has passed on all of them */
 function takePassed({ devices, passing, log }: LeftDevices): InputDevice[] | undefined {
   const taken = devices.map((_, i) => passing.descriptors.take(nameOf(passing, i)));
   const received = taken.filter((descriptor) => descriptor !== undefined);

@@ -79,7 +79,7 @@ export class KeptContainers {
     this.#until.delete(id);
   }
 
-  /** Those whose hosted containers have ended, for the next service. */
+  /** The containers whose hosted containers have ended, for the next service. */
   get ended(): readonly HandedKept[] {
     return [...this.#until.values()].filter(({ dockerId }) => this.#kept.has(dockerId as DockerId));
   }

@@ -37,7 +37,7 @@ export async function logOf(
   return await placedLog((what) => open(tracker, name, what, signal), wanted, after);
 }
 
-/** The lines of any log, with their ids, from the one behind `after` on. */
+/** The lines of any log with their ids, from the line after `after` on. */
 export async function placedLog(
   open: (wanted: LogWanted) => Promise<AsyncIterable<LogLine> | Iterable<LogLine>>,
   { tail, ...wanted }: Omit<LogWanted, 'since'>,

@@ -82,7 +82,7 @@ interface Gathered {
   readonly states: Passed[];
   readonly warnings: Warning[];
   readonly resources: Map<object, Receipted>;
-  /** When the previous service took what this one holds now, by kind and name. */
+  /** For each resource that the previous service held and this one holds now: when it was taken, by kind and name. */
   readonly earlier: ReadonlyMap<string, Date>;
   docker?: DockerId | undefined;
   /** Set at its end: the last write of its file. */
@@ -122,7 +122,7 @@ export class Receipts {
     this.#gathered.set(id, { id, purpose, ...gatheredIn(left ?? newReceipt()) });
   }
 
-  /** What the next service must know about the receipt of a container that has not ended. */
+  /** The data with which the next service continues the receipt of a container that has not ended. */
   handed(id: ContainerId): HandedReceipt {
     const gathered = this.#gathered.get(id);
     if (!gathered) throw new Error(`there is no receipt of ${id}`);
@@ -218,7 +218,7 @@ function nameOf({ kind, what }: Pick<Receipted, 'kind' | 'what'>): string {
   return `${kind} ${what}`;
 }
 
-/** What this service will hold again is recorded when it does. */
+/** Omits the resources that this service will hold again; they are recorded then. */
 function gatheredIn({ states, warnings, resources }: HandedReceipt): Begun {
   const dated = <T extends { readonly at: string }>(one: T) => ({ ...one, at: new Date(one.at) });
   const released = resources.flatMap((one): [object, Receipted][] =>

@@ -68,7 +68,7 @@ export async function takeResources(
   const { directories, ...place } = placeOf(owner);
   const wanted = portsWanted(accepted, shared);
   const { chosen, count } = gpusWanted(accepted);
-  // A container of a pool must not cost another one.
+  // A container of a pool must not make another one end.
   const shortage = purpose.pool === undefined ? host.shortage : new Shortage();
   const take = () =>
     Promise.all([

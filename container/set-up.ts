@@ -40,7 +40,7 @@ export class SetUp {
 
   /**
    * @param settled the facts of a container that another service left
-   * @param offers tokens that it has kept for the container
+   * @param offers the tokens that the other service kept for it
    */
   constructor(
     parts: SetUpParts,
@@ -58,18 +58,21 @@ export class SetUp {
     return this.#candidates.waiting;
   }
 
-  /** The stored versions of its user's files. @throws {ServiceError} `config.none` */
+  /**
+   * The stored versions of its user's files.
+   * @throws {ServiceError} `config.none`
+   */
   get history(): ConfigHistory {
     return this.#parts.config.historyOf(this.#startValues?.userId);
   }
 
   /**
-   * Tells its programs when the host ends, in ISO 8601; undefined: it does not end.
+   * Tells its programs when the host will end, in ISO 8601; undefined: it will not end.
    * @throws {ServiceError} `host.filesystem`
    */
   async tellEnding(at: string | undefined): Promise<void> {
     const { mappings, lifetime } = this.#parts;
-    // A container whose end has begun is not written to.
+    // Nothing is written to a container whose end has begun.
     if (lifetime.signal.aborted) return;
     const told = at === undefined ? mappings.remove('ending') : mappings.write({ ending: at });
     await lifetime.track('telling its end', told);

@@ -52,13 +52,16 @@ export class Candidates {
   readonly #now: () => number;
   #kept: HandedOffer[];
 
-  /** @param kept those of the previous service @param now a monotonic clock in milliseconds */
+  /**
+   * @param kept the tokens of the previous service
+   * @param now a monotonic clock in milliseconds
+   */
   constructor(kept: readonly HandedOffer[] = [], now: () => number = monotonic) {
     this.#kept = [...kept];
     this.#now = now;
   }
 
-  /** Those that wait, for the next service. */
+  /** The waiting tokens, for the next service. */
   get waiting(): readonly HandedOffer[] {
     return this.#kept;
   }

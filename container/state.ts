@@ -102,13 +102,13 @@ export class StateMachine {
     this.#observe({ from, to, code, cause });
   }
 
-  /** Restores the state that it had before its service handed it over. This is no transition. */
+  /** Restores the state before the hand-over. This is not a transition. */
   restore(state: State): void {
     this.#current = state;
     this.#prepared.resolve();
   }
 
-  /** Restores the state that it had before its service died. */
+  /** Restores the state before the crash of its service. */
   takeOver(isReady: boolean): void {
     const states = ['created', 'running', 'assigned', ...(isReady ? (['ready'] as const) : [])] as const;
     for (const state of states) this.move(state, TAKEN_OVER);

@@ -71,7 +71,7 @@ export class Tracker {
     return this.#closed === undefined;
   }
 
-  /** @param told called when it begins or ceases to drain */
+  /** @param told called when it starts or stops draining */
   onOpening(told: () => void): void {
     this.#opening = told;
   }
@@ -109,12 +109,12 @@ export class Tracker {
     while (this.#containers.size > 0) await Promise.all(this.list().map(({ gone }) => gone));
   }
 
-  /** Accepts no more containers, because the next service takes over those that it has. */
+  /** Accepts no more containers, because the next service takes over the present ones. */
   handOver(): void {
     this.#closed = 'service.stopping';
   }
 
-  /** Accepts no containers, ever. */
+  /** Accepts no more containers, for good. */
   refuse(): void {
     this.#closed = 'service.nodes_alone';
   }

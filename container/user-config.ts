@@ -35,7 +35,7 @@ export interface UserConfigParts {
   readonly log: Logger;
 }
 
-/** The stored versions of one user's files of one app. */
+/** The stored versions of one user's files for one app. */
 export interface ConfigHistory {
   /** The latest comes first. */
   list(signal: AbortSignal): Promise<readonly Listed[]>;

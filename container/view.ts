@@ -29,7 +29,7 @@ export interface ContainerView {
   readonly ports?: Readonly<Record<string, number>>;
   /** N of /dev/ttyN. */
   readonly tty?: number;
-  /** The UUIDs of its GPUs, if it has some and they are known. */
+  /** The UUIDs of its GPUs, if it has any and they are known. */
   readonly gpus?: readonly string[];
   /** Seconds that it may be idle, if the container has its own limit; 0: no limit. */
   readonly idleTimeout?: number;

@@ -27,7 +27,7 @@ export interface Sight {
   readonly listed: readonly Hosted[];
   /** The container ids after which directories are named. */
   readonly directories: readonly string[];
-  /** Those of them that contain unsaved files of a user. */
+  /** Those directories that contain unsaved files of a user. */
   readonly unsaved: readonly string[];
   /** Mount points below the containers' directories. */
   readonly mounts: readonly string[];
@@ -103,7 +103,7 @@ export async function look(pages: readonly Page[], listed: readonly Hosted[], pa
     listed,
     directories,
     unsaved,
-    // The directory itself may be a mount point, if it is on a disk of its own.
+    // The directory itself may be a mount point, if it is on its own disk.
     mounts: (await mountsBelow(paths.containers)).filter((point) => point !== paths.containers),
     devices: await ourDevices(),
     missing,

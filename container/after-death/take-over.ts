@@ -33,7 +33,7 @@ export type Remover = Pick<Surroundings, 'hostId' | 'paths' | 'ledger' | 'log'> 
   readonly docker: Pick<HostedDocker, 'hosted' | 'remove' | 'call' | 'socket'>;
 };
 
-/** The containers of which a service held anything when it ended, and that Docker had created. */
+/** The containers that Docker had created and that still held something when their service ended. */
 function leftIn(pages: readonly Page[]): LeftContainer[] {
   return pages.flatMap(({ name: id, entries, facts }) => {
     const { dockerId, ...others } = (facts ?? {}) as ContainerFacts;
@@ -201,7 +201,7 @@ async function adopt(tracker: Tracker, kept: KeptContainers, left: LeftContainer
   void tracker.lifetime.track('ending a container', ended);
 }
 
-/** Its hosted container has ended, so only its log is of use. */
+/** Its hosted container has ended, so only its log is still useful. */
 async function keepOn(kept: KeptContainers, { id, dockerId, until }: HandedKept): Promise<void> {
   await kept.adopt(id as ContainerId, dockerId as DockerId);
   kept.removeLater(dockerId as DockerId, Math.max(0, until - monotonic()));

@@ -44,7 +44,7 @@ export async function acceptCreateBody(
   return { ...accepted, HostConfig: { ...config, ...pinned } };
 }
 
-/** @throws {ServiceError} `create.not_allowed` when one of its volumes was replaced meanwhile */
+/** @throws {ServiceError} `create.not_allowed` when one of its volumes was replaced in the meantime */
 export async function checkMade(accepted: CreateBody, dockerId: DockerId, host: Host): Promise<void> {
   const config = (accepted.HostConfig ?? {}) as HostConfig & Strings;
   if (volumesIn(config).length === 0 && !config.VolumesFrom?.length) return;

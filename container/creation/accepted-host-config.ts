@@ -151,7 +151,7 @@ const oomKillDisable = anyForm('false; `OomKillDisable=true`', (value, at, asker
   throw refusal(at, value, 'OomKillDisable=true');
 });
 
-/** What may be changed in an existing container: its limits. */
+/** The fields that can be changed in an existing container: its limits. */
 export const limits: Fields = {
   BlkioWeight: number(0),
   CpuPeriod: number(0),

@@ -39,7 +39,7 @@ export interface Requested {
   readonly gpu?: boolean | undefined;
   /** Whether it gets a virtual console; missing: yes. */
   readonly console?: boolean | undefined;
-  /** Whether it leaves the ports that its clients prefer to other containers. */
+  /** Whether to leave the ports that clients prefer to other containers. */
   readonly anyPorts?: boolean | undefined;
 }
 

@@ -1,18 +1,18 @@
 /**
- * The bookkeeping of the pools: which containers stand ready, which of them must go and which pool gets the next one. It
- * knows no clock and does no I/O, so that its promises can be tested for any order of events.
+ * The bookkeeping of the pools: which containers are ready, which of them must end, and which pool gets the next one.
+ * It has no clock and does no I/O, so that tests can check its promises for any order of events.
  *
  * INVARIANTS
- * - A container is in the book from when it stands ready until it is taken, ended or lost. It never comes back.
+ * - A container is in the book from the moment it is ready until it is taken, ended or lost. It never comes back.
  * - Nobody gets a container of another shape, of another image, or of a pool that was removed.
- * - At most one container is being made at a time.
+ * - At most one container is being created at a time.
  */
 
 import type { ContainerId } from '../identity.ts';
 
-/** What the book knows of a pool. */
+/** The properties of a pool that the book needs. */
 export interface Wanted {
-  /** The number of containers that stand ready. */
+  /** The number of containers that are kept ready. */
   readonly size: number;
   /** Milliseconds after which a container is replaced. */
   readonly maxAge: number;
@@ -20,24 +20,24 @@ export interface Wanted {
   readonly shape: string;
 }
 
-/** A container that stands ready. */
+/** A container that is ready. */
 export interface Entry {
   readonly id: ContainerId;
   readonly pool: string;
   readonly shape: string;
-  /** The id of the image that it was made from. */
+  /** The id of the image that it was created from. */
   readonly image: string;
-  /** By the same clock as `Circumstances.now`. */
+  /** When it became ready, by the clock of `Circumstances.now`. */
   readonly since: number;
 }
 
 /**
- * Whether a pool can get another container: `more`: yes. `none`: the host has no room. `short`: the pool must also give
- * one up. `blocked`: the last one failed, and it is too early to try again.
+ * Whether a pool can get another container. `more`: yes. `none`: the host has no room. `short`: the pool must also give
+ * one up. `blocked`: the last attempt failed, and it is too early for another one.
  */
 export type Room = 'more' | 'none' | 'short' | 'blocked';
 
-/** What decides beside the book. */
+/** The state of the host, on which the next steps depend. */
 export interface Circumstances {
   /** Milliseconds of a monotonic clock. */
   readonly now: number;
@@ -47,15 +47,15 @@ export interface Circumstances {
   readonly isQuiet: boolean;
   /** Whether a container that has left the book is still releasing its resources. */
   readonly isEnding: boolean;
-  /** The id of a pool's image as its name is now; undefined: unknown. */
+  /** The id of the image that the pool's image name refers to now; undefined: unknown. */
   readonly imageOf: (pool: string) => string | undefined;
   readonly roomFor: (pool: string) => Room;
 }
 
 export interface Steps {
-  /** They have left the book. */
+  /** The containers to end. They are no longer in the book. */
   readonly end: readonly { readonly id: ContainerId; readonly why: string }[];
-  /** The pool that gets a container next. */
+  /** The pool that gets the next container. */
   readonly make: string | undefined;
 }
 
@@ -80,7 +80,7 @@ export class Book {
     return [...this.#entries.values()];
   }
 
-  /** Adds a container that a previous service has kept ready. */
+  /** Adds a ready container of the previous service. */
   restore(entry: Entry): void {
     this.#entries.set(entry.id, entry);
   }
@@ -89,7 +89,7 @@ export class Book {
     return [...this.#entries.keys()];
   }
 
-  /** The containers of the pool that fit its shape, oldest first. */
+  /** The containers of the pool that have its shape, oldest first. */
   of(pool: string): Entry[] {
     const shape = this.#pools.get(pool)?.shape;
     return [...this.#entries.values()].filter((one) => one.pool === pool && one.shape === shape);
@@ -107,7 +107,7 @@ export class Book {
     });
   }
 
-  /** A container for the pool is being made. Then either `made` or `failed` must be called. */
+  /** Records that a container for the pool is being created. Then either `made` or `failed` must be called. */
   begin(pool: string): void {
     this.#making = { pool, shape: this.#pools.get(pool)?.shape ?? '' };
   }
@@ -121,19 +121,19 @@ export class Book {
     this.#making = undefined;
   }
 
-  /** Takes the oldest container of the pool that was made from this image. */
+  /** Takes the oldest container of the pool that was created from this image. */
   take(pool: string, image: string): ContainerId | undefined {
     const entry = this.of(pool).find((one) => one.image === image);
     if (entry) this.#entries.delete(entry.id);
     return entry?.id;
   }
 
-  /** It has ended, or was assigned by its id or its port. */
+  /** Removes a container that has ended, or that was assigned by its id or its port. */
   lose(id: ContainerId): void {
     this.#entries.delete(id);
   }
 
-  /** Gives up the newest container of all, because its resources are needed. */
+  /** Gives up the newest container of all pools, because another container needs its resources. */
   giveUp(): ContainerId | undefined {
     const id = this.ids.at(-1);
     if (id) this.lose(id);
@@ -171,7 +171,9 @@ export class Book {
     return end;
   }
 
-  /** Old containers are replaced one by one, so that a pool whose containers are equally old stays filled. */
+  /**
+   * Old containers are replaced one by one, so that a pool stays filled even if all its containers have the same age.
+   */
   #isToReplace({ pool, since }: Entry, count: number, now: Circumstances): boolean {
     const { size, maxAge } = this.#pools.get(pool) as Wanted;
     const room = now.roomFor(pool);

@@ -1,4 +1,7 @@
-/** Tells when the name of an image may mean another image, because somebody has pulled, tagged, loaded or removed one. */
+/**
+ * Notices when the name of an image may refer to another image, because somebody has pulled, tagged, loaded or removed
+ * one.
+ */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Surroundings } from '../surroundings.ts';
@@ -6,7 +9,10 @@ import type { Surroundings } from '../surroundings.ts';
 /** Milliseconds before the stream of events is opened again. */
 const PAUSE = 2_000;
 
-/** Runs until the signal aborts. @param changed also called each time that events may have been missed */
+/**
+ * Runs until the signal aborts.
+ * @param changed also called each time events may have been missed
+ */
 export async function watchImages(
   { docker, log }: Pick<Surroundings, 'docker' | 'log'>,
   changed: () => void,

@@ -1,27 +1,27 @@
-/** What an operator wants of a pool, and how operators see a pool. */
+/** A pool as an operator requests it, and as operators see it. */
 
 import type { PullPolicy } from '../../docker-engine/needed-images.ts';
 import type { SpinUpRequest } from '../spin-up.ts';
 
-/** What operators see instead of the state of a container that waits in a pool. */
+/** The state that operators see for a container that waits in a pool. */
 export const WARM = 'warm';
 
 export interface PoolSpec {
-  /** The number of containers that stand ready. */
+  /** The number of containers that are kept ready. */
   readonly size: number;
   /** Seconds after which a container that nobody has taken is replaced. */
   readonly maxAge: number;
   /** When the image is pulled for a new container. */
   readonly pull: PullPolicy;
-  /** What each container is made from. */
+  /** The request from which each container is created. */
   readonly request: SpinUpRequest;
-  /** The body of the call that made it, or its part of the file of pools. */
+  /** The body of the call that created the pool, or its part of the file of pools. */
   readonly asked: unknown;
-  /** Whether it is in the file of pools, which decides about it at each start. */
+  /** Whether it is in the file of pools, which is applied at each start. */
   readonly isPermanent: boolean;
 }
 
-/** Without the environment, which may contain secrets. */
+/** Does not contain the environment, which may contain secrets. */
 export interface PoolView {
   readonly name: string;
   readonly size: number;
@@ -29,13 +29,13 @@ export interface PoolView {
   readonly pull: PullPolicy;
   readonly image: string;
   readonly app: string;
-  /** The number of containers that stand ready. */
+  /** The number of containers that are ready. */
   readonly ready: number;
-  /** The number of containers that are being made. */
+  /** The number of containers that are being created. */
   readonly making: number;
   /** The number of containers that users have taken since the service started. */
   readonly taken: number;
-  /** Why the last container could not be made. */
+  /** Why the last container could not be created. */
   readonly lastError?: string;
 }
 

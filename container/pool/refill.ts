@@ -1,7 +1,7 @@
 /**
- * Keeps the pools filled in the background: it makes one container at a time and ends those that must go. It works again
- * after each event that can change what is to be done, and at least every 30 seconds, because nothing reports the memory
- * of the host.
+ * Keeps the pools filled in the background: creates one container at a time, and ends those that must end. It runs a
+ * pass after each event that can change what to do, and at least every 30 seconds, because no event reports a change of
+ * the host's memory.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -22,16 +22,16 @@ import type { PoolSpec } from './pool-spec.ts';
 /** Finds an image, or pulls it. @returns its name on this host */
 export type FindPoolImage = (image: string, policy: PoolSpec['pull'], gone: AbortSignal) => Promise<string>;
 
-/** A pool and what is known of it. */
+/** A pool and its present state. */
 export interface Kept {
   spec: PoolSpec;
-  /** The name of its image on this host, once it was found. */
+  /** The name of its image on this host, once the image was found. */
   image?: string;
   /** The id of that image when it was last looked up. */
   imageId?: string | undefined;
   taken: number;
   failures: number;
-  /** Milliseconds of the monotonic clock before which no other attempt is made. */
+  /** The time of the monotonic clock, in milliseconds, before which there is no other attempt. */
   notBefore: number;
   lastError?: string | undefined;
 }
@@ -47,7 +47,7 @@ export interface RefillParts {
 /** In milliseconds: the longest time between two passes, and the pause after a failure. */
 const BETWEEN_PASSES = 30_000;
 const PAUSE = { shortest: 1_000, longest: 60_000 };
-/** Milliseconds after a claim in which no container is made, unless the claimed one is ready earlier. */
+/** Milliseconds after a claim in which no container is created, unless the claimed one is ready earlier. */
 const CALM = 1_000;
 
 export class Refill {
@@ -93,7 +93,7 @@ export class Refill {
     this.#claimed.set(id, setTimeout(() => this.#settled(id), CALM).unref());
   }
 
-  /** Ends a container that has left the book, without grace: nobody uses it. Never rejects. */
+  /** Ends a container that has left the book. It gets no grace period, because nobody uses it. Never rejects. */
   async end(id: ContainerId, text: string): Promise<void> {
     const { tracker, kept } = this.#parts;
     const container = tracker.byId(id);
@@ -102,7 +102,7 @@ export class Refill {
     this.#ending.add(id);
     const ended = async () => {
       const end = container.end({ code: 'pool', text });
-      // If this fails, the end finds that the container still runs.
+      // If this fails, the end of the container still stops it.
       await tracker.host.docker.stop(dockerId, 0).catch(() => {});
       await end;
       await kept.remove(dockerId);
@@ -160,7 +160,7 @@ export class Refill {
     const resources = poolsOf(this.#parts.tracker.host).filter(
       ({ name }) => !(name === 'consoles' && console === false) && !(name === 'gpus' && gpu === false),
     );
-    // The second one keeps a pool from making what it would have to give up at once.
+    // There must be memory for two, so that a pool does not create a container that it would have to give up at once.
     return inMemory >= 2 && resources.every(({ fits }) => fits > 0) ? 'more' : 'none';
   }
 
@@ -215,7 +215,7 @@ export class Refill {
     if (container?.view.state !== 'running') this.#parts.book.lose(id);
   }
 
-  /** Until the next attempt may be made, or the next container is too old. */
+  /** Milliseconds until the next attempt is allowed, or until the next container is too old. */
   #untilNextPass(): number {
     const now = monotonic();
     const due = [

@@ -1,10 +1,10 @@
 /**
- * The pools of warm containers: containers without a user that run and wait for `.ready`. Whoever creates a container
- * for a user gets one of them if it is what a new one would be.
+ * The pools of warm containers. A warm container has no user; it runs and waits for `.ready`. A request for a new
+ * container gets a warm one if that is the same as a new one would be.
  *
  * INVARIANTS
- * - A container is taken once. Whoever has it ends it; it never returns to a pool.
- * - A request is never delayed by a pool: if none of its containers fits, the caller creates one.
+ * - A container is taken once. Its taker ends it; it never returns to a pool.
+ * - A pool never delays a request: if none of its containers fits, the caller creates one.
  */
 
 import { isDeepStrictEqual } from 'node:util';
@@ -24,7 +24,7 @@ export interface WarmPoolsParts extends Pick<RefillParts, 'tracker' | 'kept' | '
   readonly count: (result: 'warm' | 'cold') => void;
 }
 
-/** The most pools of a host. */
+/** The maximum number of pools on a host. */
 const MOST = 100;
 
 export class WarmPools {
@@ -42,7 +42,7 @@ export class WarmPools {
     this.#refill = new Refill({ ...parts, book: this.#book, pools: this.#pools });
   }
 
-  /** With the first pool. A host without pools does nothing for them. */
+  /** Called with the first pool. On a host without pools, nothing runs for them. */
   #begin(): void {
     if (this.#isBegun) return;
     this.#isBegun = true;
@@ -56,7 +56,7 @@ export class WarmPools {
   }
 
   /**
-   * Makes a pool, or changes one. Containers of the same shape stay in it.
+   * Creates a pool, or changes one. Containers of the same shape stay in it.
    * @throws {ServiceError} `pool.too_many`
    */
   set(name: string, spec: PoolSpec): PoolView {
@@ -73,7 +73,11 @@ export class WarmPools {
     return this.named(name);
   }
 
-  /** Removes a pool and ends its containers. @returns the pool as it was @throws {ServiceError} `pool.unknown` */
+  /**
+   * Removes a pool and ends its containers.
+   * @returns the last view of the pool
+   * @throws {ServiceError} `pool.unknown`
+   */
   delete(name: string): PoolView {
     const view = this.named(name);
     this.#pools.delete(name);
@@ -99,7 +103,7 @@ export class WarmPools {
     return { pools, warm: [...this.#book.entries] };
   }
 
-  /** Takes over the containers of the previous service. Those whose pool is gone, or has changed, are ended. */
+  /** Takes over the containers of the previous service. Ends those whose pool is gone or has changed. */
   restore({ pools, warm }: HandedPools): void {
     for (const { name, appImage, image } of pools) {
       const known = this.#pools.get(name);
@@ -135,7 +139,7 @@ export class WarmPools {
   }
 
   /**
-   * Takes a warm container for a user, if there is one that is the same as a new one would be.
+   * Takes a warm container for a user, if one is the same as a new one would be.
    * @param assign gives it to the user
    * @returns undefined if the host has no pools
    * @throws {ServiceError} `service.*` when the host accepts no containers, or what `assign` throws
@@ -167,7 +171,7 @@ export class WarmPools {
     return { why };
   }
 
-  /** @returns the pools of the same shape, and why there is no container if they have none */
+  /** @returns the pools of the same shape, and why none of their containers can be taken */
   #fitting(request: SpinUpRequest): { readonly fitting: readonly string[]; readonly why: string } {
     const shape = shapeOf(request);
     const compared = [...this.#pools].map(([name, { spec }]) => ({
@@ -190,7 +194,7 @@ export class WarmPools {
   ): Promise<HostedContainer | undefined> {
     const kept = this.#pools.get(pool);
     if (kept?.image === undefined) return undefined;
-    // The name may mean another image since the last look.
+    // The name may refer to another image since the last look.
     const imageId = await this.#parts.tracker.host.docker.imageId(kept.image);
     if (imageId === undefined) return undefined;
     for (let id = this.#book.take(pool, imageId); id; id = this.#book.take(pool, imageId)) {

@@ -43,7 +43,7 @@ export class Sweeps {
     };
   }
 
-  /** Runs until the lifetime ends. For adopted containers, the time counts on. */
+  /** Runs until the lifetime ends. The time of adopted containers continues to count. */
   static open(lifetime: Lifetime, tracker: Tracker, patience: Patience): void {
     const sweeps = new Sweeps(tracker, patience);
     void lifetime.track('sweeping', sweeps.#run(lifetime.signal));
@@ -66,7 +66,7 @@ export class Sweeps {
     clearTimeout(this.#timers.get(id));
     this.#timers.delete(id);
     const wait = this.#waits[state];
-    // A pool has an age limit of its own.
+    // A pool has its own age limit.
     if (!wait || pool !== undefined) return;
     const timer = setTimeout(() => void this.#sweep(id, state, wait.cause), 1000 * wait.seconds - age);
     this.#timers.set(id, timer.unref());
