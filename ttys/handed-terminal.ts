@@ -1,8 +1,8 @@
 /**
- * What one service tells the next about a terminal in a container. The connection to its programs waits as an open
- * descriptor, because Docker gives it only once.
+ * The data about a terminal in a container that one service gives to the next. The connection to the terminal's
+ * programs is passed on as an open descriptor, because Docker provides it only once.
  *
- * It contains what users read and type. Times without a date are of `monotonic`.
+ * The data contains what users read and type. Times without a date are from `monotonic`.
  */
 
 import { type Static, Type } from 'typebox';
@@ -15,7 +15,7 @@ export const HandedExec = Type.Object({
   id: Type.String({ pattern: '^[0-9a-f]+$' }),
   dockerId: Type.String({ pattern: '^[0-9a-f]{64}$' }),
   session: Type.Optional(Type.Integer({ minimum: 1 })),
-  /** Printed bytes that the terminal has not taken, and typed bytes that the program has not, in base64. */
+  /** In base64: printed bytes that the terminal has not read, and typed bytes that the program has not read. */
   printed: Bytes,
   typed: Bytes,
 });
@@ -31,10 +31,10 @@ export const HandedTerminal = Type.Object({
   size: Type.Object({ columns: Cells, rows: Cells }),
   /** When a client last used it. */
   used: Type.Number(),
-  /** The number of bytes of the whole output, and the last ones in base64. */
+  /** The number of bytes in the whole output, and the last ones in base64. */
   end: Type.Integer({ minimum: 0 }),
   kept: Bytes,
-  /** How much of the output its writer has; missing if it had no writer. */
+  /** The number of bytes of the output that its writer has; missing if it had no writer. */
   writer: Type.Optional(Type.Integer({ minimum: 0 })),
   exec: HandedExec,
 });

@@ -22,12 +22,12 @@ export interface Pty {
   /** Starts the hang-up when the caller cannot wait for it. Has no effect after `passOn`. */
   abandon(): void;
   /**
-   * Stops reading and writing, while the programs keep running: the next process goes on. The output ends. Input that
-   * comes later is kept for the next process. Missing if that is impossible.
+   * Stops reading and writing, while the programs keep running for the next process. The output ends. Later input is
+   * kept for the next process. Missing if this is impossible.
    * @param keep keeps the descriptor of the connection open beyond this process
    * @returns false if the connection has ended
    */
   passOn?(keep: (descriptor: number) => void): boolean;
-  /** What the next process must know. To be asked after `passOn`. */
+  /** The data with which the next process continues. To be read after `passOn`. */
   readonly handed?: HandedExec;
 }

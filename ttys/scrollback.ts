@@ -40,7 +40,10 @@ export class Scrollback {
     return Buffer.concat([some, this.read(first + some.length)]);
   }
 
-  /** Begins with what another process has kept. @param end the position after its last byte */
+  /**
+   * Starts with the bytes that another process kept.
+   * @param end the position after its last byte
+   */
   restore(kept: Uint8Array, end: number): void {
     this.#begin = Math.max(0, end - kept.length);
     this.#end = this.#begin;
@@ -57,7 +60,7 @@ export class Scrollback {
     this.#end += bytes.length;
   }
 
-  /** A copy of some of the bytes from `place` on. It is empty only if there are none. */
+  /** A copy of some of the bytes from position `place` on. It is empty only if there are none. */
   read(place: number): Buffer {
     const { length } = this.#ring;
     const at = place % length;

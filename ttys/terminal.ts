@@ -4,9 +4,9 @@
  *
  * INVARIANTS
  * - Memory is bounded, however slowly clients read. Output that the writer has not read is not overwritten; instead the
- * program in the terminal blocks. Other clients miss the output for which they are too slow, and learn how much.
+ *   program in the terminal blocks. Other clients miss output if they are too slow, and are told how much.
  * - There is at most one writer.
- * - A hand-over loses no byte: the next service first waits for the writer to come back.
+ * - A hand-over loses no byte: the next service first waits for the writer to return.
  */
 
 import { ServiceError } from '../errors/service-error.ts';
@@ -16,9 +16,9 @@ import type { HandedTerminal } from './handed-terminal.ts';
 import type { Pty, Size } from './pty.ts';
 import { KEPT, Scrollback } from './scrollback.ts';
 
-/** How far the writer may lag behind, in bytes. */
+/** The maximum lag of the writer in bytes. */
 const MOST_BEHIND = KEPT / 2;
-/** In milliseconds: how long the output waits after a hand-over for the writer to come back. */
+/** The time limit in milliseconds for the writer to return after a hand-over. Until then, the output waits. */
 const COMING_BACK = 30_000;
 
 export interface AttachOptions {
@@ -30,7 +30,7 @@ export interface AttachOptions {
   readonly after: number | undefined;
 }
 
-/** What a terminal itself hands over. */
+/** The part of a hand-over that the terminal itself provides. */
 export type HandedState = Omit<HandedTerminal, 'container' | 'program' | 'user' | 'by'>;
 
 export class Terminal {
@@ -44,7 +44,7 @@ export class Terminal {
   #size: Size;
   #isOver = false;
   #isPassedOn = false;
-  /** The place of a writer that has yet to come back. */
+  /** The position of a writer that has not returned yet. */
   #expected: number | undefined;
   #changed = Promise.withResolvers<void>();
   /** A `performance.now()` value. */
@@ -153,13 +153,13 @@ export class Terminal {
     return attachment;
   }
 
-  /** Whether the next service goes on with it. */
+  /** Whether the next service continues it. */
   get isPassedOn(): boolean {
     return this.#isPassedOn;
   }
 
   /**
-   * Stops reading the output and passing on input, if the next service can go on with it.
+   * Stops reading the output and passing on input, if the next service can continue the terminal.
    * @param keep as for the pseudo-terminal
    */
   passOn(keep: (descriptor: number) => void): void {
@@ -168,7 +168,7 @@ export class Terminal {
     this.#change();
   }
 
-  /** What the next service must know. To be asked after `passOn`. */
+  /** The data with which the next service continues. To be read after `passOn`. */
   async handed(): Promise<HandedState> {
     await this.#reading;
     return {

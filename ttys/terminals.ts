@@ -145,7 +145,7 @@ export class Terminals {
   }
 
   /**
-   * Goes on with a terminal of the previous service.
+   * Continues a terminal of the previous service.
    * @param lifetime as for `open`
    * @param take takes its connection
    * @throws what `take` throws
@@ -177,7 +177,7 @@ export class Terminals {
     });
   }
 
-  /** Stops all terminals in containers, including those that open later, so that the next service can go on. */
+  /** Stops all terminals in containers, including those that open later, so that the next service can continue them. */
   passOn(keep: Keep): void {
     this.#keep = keep;
     for (const { terminal } of this.list()) this.#passOn(terminal, keep);
@@ -187,7 +187,7 @@ export class Terminals {
     terminal.passOn((descriptor) => keep(connectionOf(terminal.id), descriptor));
   }
 
-  /** What the next service must know about the terminals that it goes on with. */
+  /** The data of the terminals that the next service continues. */
   async handed(): Promise<HandedTerminal[]> {
     return await Promise.all(
       this.#passedOn.map(async ({ terminal, container = '', program, user, by }) => {
