@@ -19,7 +19,7 @@ export interface DescriptorSocketOptions {
   readonly name: string;
   /** At most 8; all are sent in one message. The caller keeps them open until the socket is closed. */
   readonly descriptors: readonly number[];
-  /** A socket that listens at that place already, from the previous process; missing: it begins to listen. */
+  /** A socket of the previous process that already listens there; missing: a new one is made. */
   readonly listening?: number | undefined;
   /** Called with the number of hand-overs. */
   readonly onHandOver: (count: number) => void;
