@@ -30,7 +30,7 @@ export interface DockerProxyOptions {
 }
 
 const NAME = 'docker-proxy';
-/** The time limit in milliseconds for requests in progress when the socket is handed over. Streams have no other end. */
+/** The time limit in milliseconds for requests in progress when the socket is handed over. Streams would never end. */
 const LINGER = 1000;
 
 /** Serves until the lifetime ends. */

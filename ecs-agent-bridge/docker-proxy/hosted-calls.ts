@@ -266,7 +266,9 @@ function dockerIdIn({ data }: Answer): DockerId {
   return id as DockerId;
 }
 
-/** Whether the connection would switch to HTTP/2 for other calls than builds, for which Docker needs it. */
+/**
+ * Whether the connection would switch to HTTP/2. Docker needs HTTP/2 for builds; for other calls, it would hide them.
+ */
 function isHidden(call: string, fields: RequestHead['fields']): boolean {
   const upgrade = (fields.get('upgrade') ?? []).join().toLowerCase();
   return /\bh2c\b/.test(upgrade) && !['/session', '/grpc'].includes(call);
