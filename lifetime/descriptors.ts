@@ -10,24 +10,24 @@ export class Descriptors {
   readonly #received: Map<string, number>;
   readonly #offered = new Map<string, number>();
 
-  /** @param received what the previous process has passed on, by name */
+  /** @param received what the previous process passed on, by name */
   constructor(received: Iterable<readonly [string, number]> = []) {
     this.#received = new Map(received);
   }
 
-  /** What the next process can have. The descriptors stay open in this process. */
+  /** The descriptors for the next process. They stay open in this process. */
   get offered(): ReadonlyMap<string, number> {
     return this.#offered;
   }
 
-  /** Whether the previous process has passed it on, and nobody has taken it. */
+  /** Whether the previous process passed it on and nobody has taken it yet. */
   has(name: string): boolean {
     return this.#received.has(name);
   }
 
   /**
-   * Takes what the previous process has passed on. The caller closes it.
-   * @returns undefined if there is none, or another caller has it
+   * Takes what the previous process passed on. The caller closes it.
+   * @returns undefined if there is none, or if another caller has taken it
    */
   take(name: string): number | undefined {
     const descriptor = this.#received.get(name);
@@ -35,7 +35,7 @@ export class Descriptors {
     return descriptor;
   }
 
-  /** Takes the rest, which nobody has asked for. */
+  /** Takes the descriptors that nobody has asked for. */
   takeRest(): number[] {
     const rest = [...this.#received.values()];
     this.#received.clear();
@@ -53,11 +53,11 @@ export class Descriptors {
   }
 }
 
-/** Node does not publish this. */
+/** A part of Node that is not public. */
 interface Inner {
   readonly _handle: {
     readonly fd: number;
-    /** Including those that still wait in the handle. */
+    /** Includes bytes that still wait in the handle. */
     readonly bytesWritten: number;
     readonly writeQueueSize: number;
   } | null;
@@ -70,9 +70,12 @@ export function descriptorOf(open: object): number {
   return fd;
 }
 
-/** How many of the bytes that were written to a socket the kernel has not accepted yet. 0 if it is closed. */
+/**
+ * The number of bytes that were written to a socket and that the kernel has not accepted yet; 0 if the socket is
+ * closed.
+ */
 export function unsentIn(socket: Socket): number {
   const { _handle: handle } = socket as unknown as Inner;
-  // Node keeps what is written while an earlier write is in progress.
+  // Node queues what is written while an earlier write is in progress.
   return handle ? socket.bytesWritten - handle.bytesWritten + handle.writeQueueSize : 0;
 }

@@ -6,7 +6,7 @@
 
 import type { Socket } from 'node:net';
 
-/** Limits, in milliseconds after the answer was sent: for the peer's silence, and in all. */
+/** Limits in milliseconds after the answer was sent: for the peer's silence, and for everything. */
 const SILENCE = 5_000;
 const LONGEST = 30_000;
 /** The maximum of bytes that are read and dropped. */
