@@ -1,4 +1,4 @@
-/** Checks of values that were parsed from JSON. */
+/** Checks values that were parsed from JSON. */
 
 import type { TSchema } from 'typebox';
 import { Check, Errors } from 'typebox/value';
