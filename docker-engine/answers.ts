@@ -141,8 +141,7 @@ export function portsOf(
 }
 
 /**
- * The directories of a container's own layer, with the driver overlay2: its changes, and the working directory for
- * them.
+ * The directories of a container's own layer with the driver overlay2: its changes, and the working directory for them.
  */
 export function layerIn(found: Dockerode.ContainerInspectInfo | undefined): string[] {
   const { UpperDir, WorkDir } = (found?.GraphDriver?.Data ?? {}) as Partial<Record<string, string>>;

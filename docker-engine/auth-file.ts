@@ -1,6 +1,6 @@
 /**
- * Credentials from a file as `docker login` writes it. Source: the documentation of Docker's command line, "docker login",
- * "Credential stores": `auths` has for each registry `auth`, which is `USER:PASSWORD` in base64.
+ * Reads credentials from a file in the format of `docker login`: for each registry, `auths` contains `auth`, which is
+ * `USER:PASSWORD` in base64. Source: the documentation of Docker's command line, "docker login", "Credential stores".
  */
 
 import { open } from 'node:fs/promises';
@@ -10,10 +10,13 @@ import { authIn, type Issuer } from './registry-credentials.ts';
 
 const OPEN_TO_OTHERS = 0o077;
 
-/** What `docker login` calls Docker Hub. */
+/** The name of Docker Hub in the file. */
 const DOCKER_HUB = 'index.docker.io';
 
-/** Reads the file each time: somebody may replace what is in it. @throws {ServiceError} `image.no_credentials` */
+/**
+ * Reads the file at each request, because it may change.
+ * @throws {ServiceError} `image.no_credentials`
+ */
 export function authFileIssuer(path: string): Issuer {
   return async (registry) => {
     const bad = (why: string) =>
@@ -34,7 +37,7 @@ async function read(path: string, bad: (why: string) => Error): Promise<unknown>
       throw new Error('others than root can read it; run chmod 600');
     return JSON.parse(await file.readFile('utf8'));
   } catch (error) {
-    // The parser quotes what it cannot read.
+    // The parser's own message quotes the file.
     throw bad(error instanceof SyntaxError ? 'it is not JSON' : messageOf(error));
   }
 }

@@ -163,7 +163,9 @@ export class Docker {
     return [...layerIn(found).slice(0, 1), ...volumes.map(({ Source }) => Source)];
   }
 
-  /** The directories of a container's own layer, between which the kernel renames files; not every driver has them. */
+  /**
+   * The directories of a container's own layer, between which the kernel renames files. Only some drivers have them.
+   */
   async layerOf(id: DockerId): Promise<string[]> {
     return layerIn(await this.#inspect(id));
   }

@@ -1,4 +1,4 @@
-/** Credentials for Amazon's registries: the private ones of any region, and the public one. */
+/** Issues credentials for Amazon's registries: the private ones of any region, and the public one. */
 
 import { ServiceError } from '../errors/service-error.ts';
 import { askingOnce } from '../host/aws-client.ts';
@@ -8,7 +8,7 @@ import { authIn, type Issued, type Issuer } from './registry-credentials.ts';
 /** Source: Amazon ECR User Guide, "Private registry". */
 const PRIVATE = /^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)$/;
 export const PUBLIC = 'public.ecr.aws';
-/** Where the public registry gives its tokens. */
+/** The region in which the public registry issues its tokens. */
 export const PUBLIC_REGION = 'us-east-1';
 
 interface Token {
@@ -16,7 +16,7 @@ interface Token {
   readonly expiresAt?: Date | undefined;
 }
 
-/** How a token is asked for; the SDK is loaded only then. */
+/** The calls that get a token. The SDK is loaded with the first one. */
 export interface EcrCalls {
   privateToken(region: string): Promise<Token | undefined>;
   publicToken(region: string): Promise<Token | undefined>;
@@ -43,12 +43,14 @@ export const ECR_CALLS: EcrCalls = {
   },
 };
 
-/** @returns the region of a private registry of Amazon ECR; undefined if it is none */
+/** @returns the region of a private registry of Amazon ECR; undefined for any other registry */
 export function regionOf(registry: string): string | undefined {
   return PRIVATE.exec(registry)?.[1];
 }
 
-/** @throws {ServiceError} `image.no_credentials`, of a private registry: the public one does without */
+/**
+ * @throws {ServiceError} `image.no_credentials`, for a private registry only: the public one works without credentials
+ */
 export function ecrIssuer(calls: EcrCalls = ECR_CALLS): Issuer {
   return async (registry) => {
     const region = regionOf(registry);

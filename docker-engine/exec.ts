@@ -49,9 +49,9 @@ export class Exec implements Pty {
   #session: number | undefined;
   /** The exit code of the program. Processes that it leaves running belong to the container. */
   #exitCode: number | undefined;
-  /** What was written and may not have been sent yet. */
+  /** The newest written bytes, some of which may not have been sent yet. */
   #written: Uint8Array[] = [];
-  /** What was read in a hand-over and is not part of the output yet. */
+  /** Bytes that were read during a hand-over and are not part of the output yet. */
   #unread = Buffer.alloc(0);
   #isPassedOn = false;
 
@@ -62,7 +62,7 @@ export class Exec implements Pty {
   }
 
   /**
-   * Goes on with a program of the previous service.
+   * Continues with a program of the previous service.
    * @param descriptor its connection, which this closes
    * @throws Error if the descriptor is of another kind
    */
@@ -76,7 +76,7 @@ export class Exec implements Pty {
     }
     exec.#session = handed.session;
     exec.#unread = Buffer.from(handed.printed, 'base64');
-    // If the program accepts no more input, the end of the stream tells.
+    // If the program accepts no more input, the stream ends, which is handled elsewhere.
     if (handed.typed !== '') void exec.write(Buffer.from(handed.typed, 'base64')).catch(() => {});
     return exec;
   }
@@ -229,7 +229,7 @@ export class Exec implements Pty {
     if (!this.#isPassedOn) void this.hangUp().catch(() => {});
   }
 
-  /** Takes everything that was read and not sent, and closes the connection, in one turn of the event loop. */
+  /** Takes everything that was read or is not sent yet, and closes the connection, in one turn of the event loop. */
   passOn(keep: (descriptor: number) => void): boolean {
     const stream = this.#stream;
     if (stream.destroyed) return false;

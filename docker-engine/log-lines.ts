@@ -44,8 +44,8 @@ const LONG_AGO = '1970-01-01T00:00:00.000000000Z';
 const LINE_END = 0x0a;
 
 /**
- * @throws {ServiceError} `docker.failed` when Docker says that it cannot continue, or when it sends something else than
- * a log
+ * @throws {ServiceError} `docker.failed` when Docker says that it cannot continue, or when it sends something other
+ * than a log
  */
 export async function* linesOf(
   chunks: AsyncIterable<Uint8Array>,
@@ -91,7 +91,7 @@ async function failure(bytes: ByteReader, head: Buffer, length: number): Promise
 
 async function* ofTerminal(bytes: ByteReader): AsyncGenerator<Piece> {
   for (let at = LONG_AGO; ; ) {
-    // Docker gives each piece of a split line a time, as it does for each line.
+    // Docker gives a timestamp to each piece of a split line, as it does to each line.
     at = (await stampOf(bytes, STAMP_LENGTH)) ?? at;
     const content = await bytes.takeThrough(LINE_END, MOST);
     if (content.length === 0) return;

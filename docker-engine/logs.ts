@@ -26,7 +26,7 @@ export type Asked = Pick<Docker, 'call' | 'socket'>;
 
 /** The time limit in milliseconds for Docker to start its answer. */
 const PATIENCE = 10_000;
-/** The seconds within which lines may not be sorted by time. */
+/** The number of seconds within which lines may be out of order. */
 const UNSORTED = 60;
 
 /**

@@ -1,16 +1,16 @@
-/** What a container uses of its limits, as Docker reads it from the container's control group. */
+/** A container's resource use and its limits, as Docker reads them from the container's control group. */
 
 import type { Docker } from './docker.ts';
 import type { DockerId } from './docker-id.ts';
 
-/** An amount in use, and its limit; undefined: there is none. */
+/** An amount in use, and its limit; undefined: there is no limit. */
 export interface Used {
   readonly used: number;
   readonly limit?: number;
 }
 
 export interface ResourceUse {
-  /** When Docker read it, in ISO 8601. */
+  /** The time at which Docker read the values, in ISO 8601. */
   readonly at: string;
   /** `used` is in seconds of processor time since the start, `limit` in processors. */
   readonly processor: Used;
@@ -41,19 +41,19 @@ export async function resourceUse(docker: Pick<Docker, 'call'>, id: DockerId): P
   };
 }
 
-/** Docker gives a limit that is 0 or negative for none. */
+/** Docker reports a missing limit as 0 or as a negative number. */
 function usedOf(used: number, limit: number | null | undefined): Used {
   return limit && limit > 0 ? { used, limit } : { used };
 }
 
-/** Docker leaves them out if the container has just ended. */
+/** Docker leaves these fields out if the container has just ended. */
 interface MemoryStats {
   readonly usage?: number;
   /** The names are those of cgroup v2 and v1. */
   readonly stats?: { readonly inactive_file?: number; readonly total_inactive_file?: number };
 }
 
-/** As `docker stats` counts. */
+/** Counts like `docker stats`. */
 function memoryOf({ usage = 0, stats }: MemoryStats): number {
   return Math.max(0, usage - (stats?.total_inactive_file ?? stats?.inactive_file ?? 0));
 }
