@@ -4,7 +4,10 @@ import { unlessAborted } from '../lifetime/deadline.ts';
 import type { World } from './plan/world.ts';
 import type { StepExecutor } from './step-executor.ts';
 
-/** @param world returns the state at that moment, which changes meanwhile @returns whether there is any news */
+/**
+ * @param world returns the present state, which changes while this runs
+ * @returns whether there is any news
+ */
 export async function lookForMovedTags(
   executor: Pick<StepExecutor, 'currentDigests'>,
   world: () => World,

@@ -1,6 +1,7 @@
 /**
- * Writes a receipt for each container of a node that the service removes: when it was made, started and ended, how, and
- * why it was removed. A receipt is a line of the log and a file. A receipt that cannot be written delays no step.
+ * Writes a receipt for each container of a node that the service removes. It says when the container was created,
+ * started and ended, how it ended, and why it was removed. A receipt is a line of the log and a file. If it cannot be
+ * written, no step is delayed.
  */
 
 import { readdir, readFile } from 'node:fs/promises';
@@ -20,7 +21,7 @@ import type { Step, World } from './plan/world.ts';
 export interface NodeReceipt {
   readonly node: string;
   readonly container: string;
-  /** The image that it was made from, with its digest. */
+  /** The image from which it was created, with its digest. */
   readonly image: string;
   readonly created: string;
   /** The last start. Left out if it never started. */
@@ -51,7 +52,7 @@ const MOST_FILES = 1000;
 /** Time limit for an inspection, in milliseconds. */
 const LOOK = 10_000;
 const SHORT = 12;
-/** Docker's time for what has not happened. */
+/** Docker's timestamp for something that has not happened. */
 const NEVER = /^0001-/;
 
 export class NodeReceipts {

@@ -38,7 +38,7 @@ export interface NodesOptions {
   readonly feed: Feed;
   readonly docker: Docker;
   readonly pulls: ImagePulls;
-  /** Learns the fixed host ports of nodes, so that no other container gets them. */
+  /** Gets the fixed host ports of nodes, so that no other container takes them. */
   readonly claimedPorts: Pick<ClaimedPorts, 'claim'>;
   readonly defaultRegistry: string | undefined;
   /** Returns the credentials for a registry. */

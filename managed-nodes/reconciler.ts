@@ -131,7 +131,7 @@ export class Reconciler {
     this.#alarm.ring();
   }
 
-  /** @param wanted what to plan for; default: what is wanted now */
+  /** @param wanted the nodes to plan for; default: the nodes that are wanted now */
   plan(wanted = this.#world.wanted): PlannedStep[] {
     return plan(wanting(this.world, wanted));
   }

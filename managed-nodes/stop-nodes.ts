@@ -34,7 +34,7 @@ export async function stopNodes({ reconciler, look, docker, log }: StopOptions):
   const stopped = new Set<DockerId>();
   const failed = new Set<DockerId>();
   for (let round = 0; round < ROUNDS; round++) {
-    // If Docker does not list its containers, it may still stop those that the service knows.
+    // If Docker does not list its containers, it may still stop the ones that the service knows.
     const { containers } = await look().catch(() => reconciler.world.actual);
     const running = containers.filter((one) => isActive(one) && !failed.has(one.id));
     if (running.length === 0) break;

@@ -80,7 +80,7 @@ export class Looking {
     };
   }
 
-  /** A file that cannot be looked for counts as missing, so that this node holds back no other. */
+  /** A file that cannot be looked up counts as missing, so that this node does not hold back the others. */
   async #has(id: DockerId, path: string): Promise<boolean> {
     try {
       const answer = await this.#docker.call('inspect', PATIENCE, (abortSignal, api) =>

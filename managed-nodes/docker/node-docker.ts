@@ -158,7 +158,10 @@ export class NodeDocker {
     }
   }
 
-  /** Whether the spec that the container was made from is still known, so that the container can be created again. */
+  /**
+   * Whether the service still knows the spec from which the container was created, so that it can create the container
+   * again.
+   */
   #canBeMadeAgain(one: NodeContainer | undefined, { wanted }: World): boolean {
     return one !== undefined && wanted.get(one.node)?.hash === one.hash && !this.#localLogs.has(one.node);
   }

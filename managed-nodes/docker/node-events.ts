@@ -35,7 +35,8 @@ export async function listen(options: NodeEventsOptions, signal: AbortSignal): P
     } catch (error) {
       if (!signal.aborted) options.log.debug({ why: messageOf(error) }, "lost Docker's events of nodes");
     }
-    // A Docker that comes back has ended containers, and may be looked at before its events are listened to again.
+    // When Docker comes back, it has ended containers. The service may look at them before it receives Docker's events
+    // again.
     options.heard(Infinity);
     await pause(backoff(failures, PAUSE), undefined, { signal }).catch(() => {});
   }

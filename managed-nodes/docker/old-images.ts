@@ -1,6 +1,6 @@
 /**
- * Removes images that nodes no longer use. The images that nodes of a repository were made from last stay, and so does
- * every image that any container on the host is made from. Images that no node was made from are somebody else's.
+ * Removes images that nodes no longer use. For each repository, the images that nodes used last stay, and so does every
+ * image that a container on the host uses. Images that no node was created from belong to others.
  */
 
 import type Dockerode from 'dockerode';
@@ -17,13 +17,13 @@ type Image = Pick<Dockerode.ImageInfo, 'Id' | 'RepoTags' | 'RepoDigests'>;
 export interface Keeping {
   /** The repository's name as Docker lists it. */
   readonly repository: string;
-  /** How many images of the repository stay. */
+  /** The number of images of the repository that stay. */
   readonly keep: number;
-  /** The images that nodes were made from, as `REPOSITORY@DIGEST`, newest first. */
+  /** The images that nodes were created from, as `REPOSITORY@DIGEST`, newest first. */
   readonly used: readonly string[];
 }
 
-/** @param inUse the ids of images that containers are made from */
+/** @param inUse the ids of the images that containers use */
 export function oldImages(
   images: readonly Image[],
   { repository, keep, used }: Keeping,

@@ -1,6 +1,6 @@
 /**
- * Keeps the images that nodes were made from, so that a clean-up removes no image of somebody else, also after a restart
- * of the service.
+ * Remembers the images that nodes were created from. So a clean-up removes no image of others, even after a restart of
+ * the service.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { isSystemError } from '../../errors/service-error.ts';
 import { writeFileAtomically } from '../../host/atomic-file.ts';
 import type { Logger } from '../../logging/logger.ts';
 
-/** How many images the file names. */
+/** The maximum number of images in the file. */
 const MOST = 1000;
 
 export class UsedImages {
@@ -18,7 +18,7 @@ export class UsedImages {
   readonly #oneWrite = pLimit(1);
   #names: readonly string[] = [];
 
-  /** If the file cannot be read, the images that earlier nodes were made from stay on the host. */
+  /** If the file cannot be read, the images of earlier nodes stay on the host. */
   static async open(path: string, log: Logger): Promise<UsedImages> {
     const used = new UsedImages(path, log);
     try {

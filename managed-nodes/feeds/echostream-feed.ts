@@ -29,7 +29,7 @@ export interface EchoStreamFeedOptions extends AppIdentity {
   readonly logGroup: string;
   /** Called after the app itself was removed and its nodes are stopped. */
   readonly onAppRemoved: () => Promise<void>;
-  /** What EchoStream had for the app last, also before a restart of the service. */
+  /** The last answer of EchoStream about the app, even from before a restart of the service. */
   readonly remembered: RememberedApp;
   readonly log: Logger;
   readonly now?: () => number;

@@ -12,7 +12,7 @@ export interface WantedApp {
 }
 
 export interface UnusableNode {
-  /** As the feed has it, so any text. */
+  /** The name in the feed, which may be any text. */
   readonly name: string;
   readonly why: string;
 }

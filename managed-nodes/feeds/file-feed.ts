@@ -26,7 +26,7 @@ export class FileFeed implements Feed {
 
   async follow(want: Want, failed: (error: unknown) => void, signal: AbortSignal): Promise<void> {
     const changes = new Changes(this.source, signal);
-    // Holds the last text, or the last error, because a poll may report a change where nothing has changed.
+    // Holds the last text or the last error, because a poll may report a change although nothing has changed.
     for (let before: string | undefined; !signal.aborted; await changes.next()) {
       const found = await readText(this.source).catch((error: Error) => error);
       const now = typeof found === 'string' ? found : found.message;
@@ -64,7 +64,7 @@ async function readText(source: string): Promise<string> {
   }
 }
 
-/** Remembers that a file has changed, so that a change during a read is not missed. */
+/** Records that a file has changed, so that a change during a read is not missed. */
 class Changes {
   #changed = Promise.withResolvers<void>();
 

@@ -33,7 +33,7 @@ const ManagedNodeAnswer = Type.Object({
 });
 export type ManagedNodeAnswer = Static<typeof ManagedNodeAnswer>;
 
-/** Each node is checked on its own, so that a bad one holds back no other. */
+/** Each node is checked separately, so that a bad one does not hold back the others. */
 const ManagedAppAnswer = Type.Object({
   nodes: Type.Array(Type.Record(Type.String(), Type.Unknown())),
   tenant: Type.Object({ region: Type.String({ minLength: 1 }) }),
@@ -82,7 +82,7 @@ export interface AppIdentity {
 }
 
 /**
- * Checks what EchoStream has answered.
+ * Checks EchoStream's answer.
  * @param source for the error
  * @throws {ServiceError} `node.bad_feed` if the answer as a whole cannot be used
  */
@@ -90,7 +90,7 @@ export function managedAppIn(answer: unknown, source: string): ManagedApp {
   const why = misfit(ManagedAppAnswer, answer);
   if (why !== undefined) throw new ServiceError('node.bad_feed', { source, why });
   const { nodes, tenant } = answer as Static<typeof ManagedAppAnswer>;
-  // The change receiver is a node of the app too. It appears as an empty object.
+  // The change receiver is also a node of the app. It appears as an empty object.
   const checked = nodes.filter(({ name }) => name !== undefined).map(checkedNode);
   return {
     tenant: { region: tenant.region },

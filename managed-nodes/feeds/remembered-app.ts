@@ -1,6 +1,6 @@
 /**
- * Keeps what EchoStream had for the app last, so that a service that starts after the app was removed knows that there
- * was one. The file holds neither credentials nor configs.
+ * Remembers EchoStream's last answer about the app, so that a service that starts after the app was removed knows that
+ * the app existed. The file holds neither credentials nor configs.
  */
 
 import { readFile, rm } from 'node:fs/promises';
@@ -15,7 +15,7 @@ export interface RememberedApp {
   forget(): Promise<void>;
 }
 
-/** A file that cannot be read or written costs only this memory. */
+/** If the file cannot be read or written, only this memory is lost. */
 export class RememberedAppFile implements RememberedApp {
   readonly #path: string;
   /** Identifies the app; another app is not remembered. */

@@ -1,4 +1,4 @@
-/** Turns what a feed names into wanted nodes. A node that the service cannot use keeps its last usable spec. */
+/** Turns the nodes in a feed into wanted nodes. A node that the service cannot use keeps its last usable spec. */
 
 import type { WantedNode } from '../plan/node-container.ts';
 import { Wanted } from '../plan/wanted.ts';
@@ -9,7 +9,10 @@ import type { UnusableNode, WantedApp } from './feed.ts';
 const NAMED = 3;
 const LONGEST_NAME = 63;
 
-/** @param before what was wanted until now @param nodeOf computes the hash of a spec */
+/**
+ * @param before the nodes that were wanted until now
+ * @param nodeOf computes the hash of a spec
+ */
 export function wantedFrom(
   { nodes, unusable = [] }: WantedApp,
   before: Wanted,
@@ -20,7 +23,7 @@ export function wantedFrom(
     return known ? [[name, known] as const] : [];
   });
   const now = nodes.map((spec) => [spec.name, nodeOf(spec)] as const);
-  // No container has another name.
+  // A container with another name cannot exist.
   const isName = new RegExp(NODE_NAME);
   const named = unusable.filter(({ name }) => isName.test(name));
   const causes = named.map(({ name, why }) => [name, `its spec cannot be used: ${why}`] as const);

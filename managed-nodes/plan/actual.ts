@@ -1,6 +1,6 @@
 /**
- * Holds what Docker has, and finds it by node, name and host port. A decision about one node therefore does not look at
- * all other nodes, and a plan for a thousand nodes takes no longer than a thousand plans for one.
+ * The containers in Docker, by node, name and host port. So a decision about one node does not look at all other nodes,
+ * and a plan for a thousand nodes takes no longer than a thousand plans for one.
  */
 
 import type { DockerId } from '../../docker-engine/docker-id.ts';
@@ -76,7 +76,7 @@ export class Actual {
   }
 }
 
-/** Groups what has ports by the number of each port. */
+/** Groups items with ports by the number of each port. */
 export function byPort<T extends { readonly ports: readonly HostPort[] }>(
   all: Iterable<T>,
 ): ReadonlyMap<number, readonly T[]> {

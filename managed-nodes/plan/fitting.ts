@@ -3,7 +3,7 @@
 import { keyOf, type NodeContainer, type Rank } from './node-container.ts';
 import type { Rejected, World } from './world.ts';
 
-/** Docker may refuse one start by accident, so one refusal does not count. */
+/** Docker may refuse one start for a passing reason, so one refusal does not count. */
 const MOST_REFUSALS = 2;
 
 export function ownOf(
@@ -25,7 +25,7 @@ export function isRejected({ memory }: World, container: NodeContainer): boolean
   return memory.get(container.node)?.rejected?.key === keyOf(container);
 }
 
-/** @returns the rejection of a container that was made from what is wanted now */
+/** @returns the rejection of a container with the wanted spec and image */
 export function rejectedAsWanted({ wanted, digests, memory }: World, node: string): Rejected | undefined {
   const [one, rejected] = [wanted.get(node), memory.get(node)?.rejected];
   const digest = one && digests.get(one.spec.image);
@@ -34,7 +34,7 @@ export function rejectedAsWanted({ wanted, digests, memory }: World, node: strin
   return keys.includes(rejected.key) ? rejected : undefined;
 }
 
-/** Docker's words. Source: containerd, `ErrAlreadyExists` of a task. */
+/** Docker's error message. Source: containerd, `ErrAlreadyExists` of a task. */
 const LEFT_TASK = /\btask [0-9a-f]+: already exists/;
 
 /** @returns why Docker refuses to start the container; undefined if it may start */

@@ -1,6 +1,6 @@
 /**
  * Decides whether a new container may replace the old one. Docker's health check decides. Without a health check, the
- * time that the container has run decides. In a hand-over, the new container itself says when, by a file.
+ * time that the container has run decides. In a hand-over, the new container itself decides by creating a file.
  */
 
 import type { NodeSpec } from '../spec/node-spec.ts';
@@ -8,7 +8,7 @@ import type { HandOver, NodeContainer } from './node-container.ts';
 
 const HEALTHY_AFTER = 10;
 const DEADLINE = 300;
-/** Milliseconds between two looks for the file, because Docker tells nothing about files. */
+/** Milliseconds between two checks for the file, because Docker sends no events about files. */
 const BETWEEN_LOOKS = 1_000;
 
 export type Verdict =

@@ -1,4 +1,4 @@
-/** What the planner knows of a container, and of the spec that it is compared with. */
+/** The facts about a container that the planner knows, and about the spec that it compares with the container. */
 
 import type { CheckHealth } from '../../docker-engine/answers.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
@@ -51,7 +51,7 @@ export interface HandOver {
   readonly isComplete: boolean;
 }
 
-/** A container that this service did not make for a node. */
+/** A container that this service did not create for a node. */
 export interface Stranger {
   readonly id: DockerId;
   readonly name: string;
@@ -62,7 +62,7 @@ export function keyOf({ hash, digest }: Pick<NodeContainer, 'hash' | 'digest'>):
   return `${hash}@${digest}`;
 }
 
-/** The dot makes it a name that no node can have. */
+/** No node can have this name, because it contains a dot. */
 export function candidateName(node: string): string {
   return `${node}.next`;
 }

@@ -6,7 +6,7 @@ import type { World } from './world.ts';
 
 /** A container that holds a port which another container needs. */
 export interface Holder {
-  /** Undefined if this service did not make the container. */
+  /** undefined if this service did not create the container. */
   readonly container?: NodeContainer;
   /** Why the container cannot start. */
   readonly why: string;

@@ -3,7 +3,7 @@
 import { byPort } from './actual.ts';
 import { fixedPorts, type HostPort, type WantedNode } from './node-container.ts';
 
-/** A node that is to run and its fixed host ports. */
+/** A node that must run, and its fixed host ports. */
 interface Claim {
   readonly node: string;
   readonly ports: readonly HostPort[];
@@ -11,8 +11,8 @@ interface Claim {
 
 export class Wanted {
   /**
-   * Nodes that the feed names but whose spec cannot be used, each with the reason. A node keeps its last usable spec,
-   * which is among the wanted ones if the service knows it.
+   * Nodes whose spec in the feed cannot be used, each with the reason. A node keeps its last usable spec, which is
+   * among the wanted ones if the service knows it.
    */
   readonly unusable: ReadonlyMap<string, string>;
   readonly #nodes: ReadonlyMap<string, WantedNode>;
@@ -38,7 +38,7 @@ export class Wanted {
     return this.#nodes.get(node);
   }
 
-  /** The names of all nodes that the feed names. */
+  /** The names of all nodes in the feed. */
   get names(): string[] {
     return [...this.#nodes.keys(), ...this.unusable.keys()];
   }
@@ -47,18 +47,18 @@ export class Wanted {
     return new Set([...this.#nodes.values()].map(({ spec }) => spec.image));
   }
 
-  /** The fixed host ports of each node that has any, also if it is stopped. */
+  /** The fixed host ports of each node that has any, even if the node is stopped. */
   get fixedPorts(): ReadonlyMap<string, readonly HostPort[]> {
     const all = [...this.#nodes].map(([node, { spec }]) => [node, fixedPorts(spec)] as const);
     return new Map(all.filter(([, ports]) => ports.length > 0));
   }
 
-  /** @returns the first node by name with the same type and image that is to run */
+  /** @returns the first node by name that must run and has the same type and image */
   canaryOf(spec: WantedNode['spec']): string | undefined {
     return spec.type === undefined ? undefined : this.#canaries.get(groupOf(spec));
   }
 
-  /** @returns the nodes that are to run and want a fixed host port of this number */
+  /** @returns the nodes that must run and want a fixed host port of this number */
   claimsOn(port: number): readonly Claim[] {
     return this.#claims.get(port) ?? [];
   }

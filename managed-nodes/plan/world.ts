@@ -40,7 +40,7 @@ export interface NodeMemory {
   readonly rejected?: Rejected | undefined;
   readonly failed?: FailedStep | undefined;
   readonly refused?: Refused | undefined;
-  /** Whether its container is to be restarted. */
+  /** Whether its container must be restarted. */
   readonly isToRestart?: boolean | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** The schema of one node in a feed: everything that its container is made from, and how the container is replaced. */
+/** The schema of one node in a feed: everything that determines its container, and how the container is replaced. */
 
 import { type Static, Type } from 'typebox';
 

@@ -1,7 +1,8 @@
 /**
- * Computes the hash of everything that a node's container is made from. Each container carries the hash of its spec in a
- * label. After a restart, the service compares hashes to find the containers that still match the feed. Whoever may
- * inspect a container sees its labels, and a spec may hold secrets, so the hash needs a key that only root can read.
+ * Computes the hash of everything that determines a node's container. Each container carries the hash of its spec in a
+ * label. After a restart, the service compares hashes to find the containers that still match the feed. Everyone who
+ * may inspect a container can read its labels, and a spec may hold secrets. So the hash needs a key that only root can
+ * read.
  */
 
 import { createHash, createHmac } from 'node:crypto';

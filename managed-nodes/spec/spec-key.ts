@@ -8,7 +8,7 @@ import { writeFileAtomically } from '../../host/atomic-file.ts';
 const BYTES = 32;
 const HEX = /^[0-9a-f]{64}$/;
 
-/** @throws {ServiceError} `start.filesystem` if the file holds something else; `host.filesystem` */
+/** @throws {ServiceError} `start.filesystem` if the file does not hold a key; `host.filesystem` */
 export async function readSpecKey(path: string): Promise<Uint8Array> {
   try {
     const text = (await readFile(path, 'utf8')).trim();
