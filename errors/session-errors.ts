@@ -1,4 +1,4 @@
-/** What goes wrong with the web console and its sessions. A part of the table of errors. */
+/** Part of the table of errors: the web console and its sessions. */
 
 export const SESSION_ERRORS = {
   'session.cross_site': {

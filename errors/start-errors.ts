@@ -1,4 +1,4 @@
-/** Why the service does not start, and what goes wrong after its death. A part of the table of errors. */
+/** Part of the table of errors: the start of the service, and the clean-up after its crash. */
 
 export const START_ERRORS = {
   'start.not_root': {
