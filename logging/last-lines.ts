@@ -32,7 +32,7 @@ export class LastLines implements Outlet {
       if (this.#bytes > MOST) this.#turn();
       if (this.#file !== undefined) this.#bytes += writeSync(this.#file, line);
     } catch {
-      // As on stdout, a full disk loses lines.
+      // As on stdout, lines are lost when the disk is full.
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * Writes the log to a file, for programs on this host that collect logs. When the file was renamed or removed, as
- * rotation does, the next line goes to a new one. A full disk loses lines, as on stdout.
+ * Writes the log to a file, for programs on this host that collect logs. If log rotation has renamed or removed the
+ * file, the next line goes to a new one. As on stdout, lines are lost when the disk is full.
  */
 
 import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs';

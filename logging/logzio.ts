@@ -7,7 +7,7 @@ import { RefusedError, ShippedLines } from './shipped-lines.ts';
 /** logz.io accepts 10 MB per request and 500,000 bytes per line. */
 const BATCH_SIZE = 1024 * 1024;
 const LINE_SIZE = 256 * 1024;
-/** For one request, in milliseconds. */
+/** The time limit for one request in milliseconds. */
 const REQUEST = 10_000;
 
 export interface LogzIoOptions {

@@ -9,32 +9,32 @@ import { type Backoff, backoff } from '../lifetime/backoff.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { Outlet } from './outlets.ts';
 
-/** In bytes. */
+/** The maximum size of the queue in bytes. */
 const QUEUE_SIZE = 8 * 1024 * 1024;
-/** In milliseconds: between batches, and the longest pause between attempts. */
+/** Milliseconds between batches, and the longest pause between attempts. */
 const BETWEEN = 1000;
 const AFTER_FAILURE: Backoff = { shortest: BETWEEN, longest: 60_000 };
 
 export interface ShippedLinesOptions {
-  /** In bytes, of the lines. */
+  /** The maximum number of bytes in the lines of a batch. */
   readonly batchSize: number;
-  /** The number of lines in a batch. */
+  /** The maximum number of lines in a batch. */
   readonly batchLines?: number;
-  /** In bytes. A longer line is dropped. */
+  /** The maximum number of bytes of a line. A longer line is dropped. */
   readonly lineSize: number;
   /**
    * Sends a batch.
-   * @returns how many of its lines were not taken and would not be taken later either
-   * @throws {RefusedError} if that is so for all of them; after any other error, the batch is sent again
+   * @returns how many of its lines were refused for good
+   * @throws {RefusedError} if all of them were refused for good; after any other error, the batch is sent again
    */
   readonly post: (batch: readonly string[], signal: AbortSignal | undefined) => Promise<number>;
   /** Called when the service stops accepting lines, and when it accepts them again, with the number of dropped lines. */
   readonly report: (fields: object, message: string) => void;
-  /** What is reported then. */
+  /** The messages for the two reports. */
   readonly says: { readonly failing: string; readonly again: string };
 }
 
-/** The service has understood the lines and refused them, so another attempt would fail too. */
+/** The service understood the lines and refused them, so another attempt would fail too. */
 export class RefusedError extends Error {}
 
 export class ShippedLines implements Outlet {
