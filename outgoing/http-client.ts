@@ -91,7 +91,7 @@ export class HttpClient {
   }
 }
 
-/** Destroys the socket with an error; otherwise undici never calls back whoever waits for the connection. */
+/** Destroys the socket with an error; otherwise undici never calls back the caller that waits for the connection. */
 function destroyed(socket: Socket): Promise<void> {
   return new Promise((resolve) =>
     socket
