@@ -1,8 +1,8 @@
-/** HOSTED_ALLOW: what operators allow hosted containers to ask of Docker, beyond the built-in table. */
+/** HOSTED_ALLOW: the requests to Docker that operators allow hosted containers in addition to the built-in table. */
 
 import { isAbsolute, normalize } from 'node:path';
 
-/** The values that are allowed beyond the built-in table, by field. */
+/** The values that are allowed in addition to the built-in table, by field. */
 export type Allowance = ReadonlyMap<string, ReadonlySet<string>>;
 
 interface Kind {

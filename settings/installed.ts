@@ -21,7 +21,7 @@ export function withInstalled(given: NodeJS.ProcessEnv, directory: string): Node
   }
 }
 
-/** Follows systemd's rules: a comment has a line of its own, and quotes around a value are not part of it. */
+/** Follows systemd's rules: a comment is on its own line, and quotes around a value are not part of it. */
 function parse(text: string): Record<string, string> {
   const lines = text.matchAll(/^[^\S\n]*([^#;=\s][^=\n]*)=(.*)$/gm);
   return Object.fromEntries(

@@ -5,7 +5,7 @@ import { ownLevel } from './node-settings.ts';
 import { absolutePath, logGroup, oneOf } from './parsers.ts';
 import { type Known, optional, type Setting } from './setting.ts';
 
-/** Where EchoStream's hosts have it. */
+/** The path of the log on EchoStream's own hosts. */
 const ECHOSTREAM_LOG = 'var/log/echostream/echostream-managed-app.log';
 
 export const LOG_SETTINGS = {

@@ -69,7 +69,7 @@ export const NODE_SETTINGS = {
   ),
 } as const;
 
-/** The levels of EchoStream's programs, and those of this service. */
+/** The log levels of EchoStream's programs, with the corresponding levels of this service. */
 const LEVELS: ReadonlyMap<string, string> = new Map([
   ['DEBUG', 'debug'],
   ['INFO', 'info'],
@@ -84,14 +84,14 @@ export function ownLevel({ NODES_FEED, LOGGING_LEVEL }: Known): string {
   return level ?? 'info';
 }
 
-/** Needed with NODES_FEED=echostream, by the name that EchoStream gives it. */
+/** A setting that NODES_FEED=echostream needs, under EchoStream's own name. */
 function echostream<T>(meaning: string, parse: (text: string) => T) {
   const neededBy = ({ NODES_FEED }: Known) =>
     NODES_FEED === 'echostream' ? 'NODES_FEED is echostream' : undefined;
   return { ...optional(`${meaning} For NODES_FEED=echostream.`, parse), neededBy };
 }
 
-/** Others use such names too, so what they say is judged only where it is needed. */
+/** Other programs use such names too, so `problemsOfNodes` checks the values, and only if the feed needs them. */
 function any(text: string): string {
   return text;
 }

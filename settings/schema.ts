@@ -66,7 +66,7 @@ export const SCHEMA = {
   LISTEN_PORT: setting('Port on which the service listens for HTTPS.', '4678', port),
   WEBSERVER_AUTH_SECRET: {
     meaning: 'Secret that the webserver sends with its calls.',
-    // Nobody knows one that is made up: then nobody can call for it.
+    // If nothing needs the secret, a random value is used, which nobody knows. So nobody can make these calls.
     fallback: (environment, { INTERACTIVE: interactive }) => {
       if (interactive === 'off') return randomBytes(32).toString('hex');
       return environment === 'localdev' ? WELL_KNOWN_SECRETS[0] : undefined;
