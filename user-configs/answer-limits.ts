@@ -48,7 +48,7 @@ export function limited(body: Readable, limit: number, what: string): Readable {
   return pipeline(body, counting, () => {});
 }
 
-/** Limits all answers that the SDK parses itself. Whoever requests an object limits its body. */
+/** Limits all answers that the SDK parses itself. A caller that requests an object limits its body. */
 export function limitAnswers(client: S3Client): void {
   client.middlewareStack.add(
     (next, { commandName = 'S3' }) =>

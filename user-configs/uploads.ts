@@ -129,7 +129,8 @@ export class Uploads {
         if (attempt > 1) log.info('uploads of user configs to S3 work again');
         attempt = 1;
       } catch (error) {
-        // What failed while it was packed is not in the spool any more; and a stop says itself what is left.
+        // A save that failed while it was packed is no longer in the spool. A stop itself reports the saves that are
+        // left.
         if (!spool.has(entry) || signal.aborted) continue;
         const level = attempt === ATTEMPT_THAT_ALARMS ? 'error' : attempt === 1 ? 'warn' : 'debug';
         const { length: configs } = spool.list();

@@ -201,7 +201,7 @@ export class UserConfigs {
     await restoreVersion({ store: this.#storeAt(prefix), prefix, secret }, version, signal);
   }
 
-  /** What waits for its upload, including saves in progress. */
+  /** The files that wait for their upload, including saves in progress. */
   get waiting(): { readonly files: number; readonly bytes: number } {
     return { files: this.#spool.list().length, bytes: this.#spool.bytes };
   }
