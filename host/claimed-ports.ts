@@ -1,7 +1,6 @@
 /**
- * The host ports that managed nodes want. A hosted container gets none of them, also while the node does not run and the
- * port is free. A file keeps them for the next service, which starts before it has read the feed, sometimes long
- * before.
+ * The host ports that managed nodes claim. No hosted container gets one of them, even while the node does not run and
+ * the port is free. A file keeps the claims for the next service, which may start long before it has read the feed.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -20,7 +19,7 @@ export class ClaimedPorts {
   #claimed: ReadonlySet<string> = new Set();
   #file: { readonly path: string; readonly log: Logger } | undefined;
 
-  /** Claims what the file holds, and keeps later claims in it. */
+  /** Restores the claims from the file, and stores later claims in it. */
   async keepIn(path: string, log: Logger): Promise<void> {
     this.#file = { path, log };
     try {
@@ -36,7 +35,7 @@ export class ClaimedPorts {
 
   /**
    * Replaces all claims.
-   * @param unknown nodes whose ports the feed does not say; they keep their claims
+   * @param unknown nodes whose ports the feed does not contain; they keep their claims
    */
   async claim(
     ports: ReadonlyMap<string, readonly ClaimedPort[]>,

@@ -1,6 +1,6 @@
 /**
- * Sends the log to a log group of CloudWatch, which is made if it is missing. Each process of the service has a log
- * stream of its own. This file is loaded only if CLOUDWATCH_LOG_GROUP is set, because of the SDK.
+ * Sends the log to a log group of CloudWatch, and creates the group if it is missing. Each process of the service has
+ * its own log stream. This file is loaded only if CLOUDWATCH_LOG_GROUP is set, because the SDK is large.
  *
  * Source of the limits: the API reference of CloudWatch Logs, "PutLogEvents".
  */
@@ -27,7 +27,7 @@ const LONGEST_SPAN = 86_400_000 - 1;
 
 export interface CloudWatchLogOptions {
   readonly group: string;
-  /** Asked before the first line is sent, and again as long as it fails. */
+  /** Called before the first line is sent, and again after each failure. */
   readonly region: () => Promise<string>;
   /** The beginning of the log stream's name: the id of this host. */
   readonly host: () => Promise<string>;
@@ -66,7 +66,7 @@ export class CloudWatchLog extends ShippedLines {
   }
 }
 
-/** Events are in the order of their times, because the log is. */
+/** Events are in the order of their times, because the lines of the log are. */
 function eventOf(line: string): LogEvent {
   return { timestamp: Date.parse(parseLine(line).time), message: line.trimEnd() };
 }
@@ -88,7 +88,7 @@ class LogStream {
     this.#place = place;
   }
 
-  /** @returns how many events CloudWatch found too old or too new */
+  /** @returns the number of events that CloudWatch found too old or too new */
   async put(events: readonly LogEvent[], options: Options): Promise<number> {
     try {
       this.#made ??= await this.#make(options);
@@ -138,7 +138,7 @@ class LogStream {
   }
 }
 
-/** Another host may make the group at the same moment. */
+/** Another host may create the group at the same moment. */
 function unlessThere(error: unknown): void {
   if ((error as Error).name !== 'ResourceAlreadyExistsException') throw error;
 }

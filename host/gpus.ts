@@ -1,6 +1,6 @@
 /**
- * The GPUs of this host, as nvidia's driver lists them in /proc. A GPU is named by its UUID, which stays the same when
- * other GPUs come and go.
+ * The GPUs of this host, as nvidia's driver lists them in /proc. A GPU is identified by its UUID, which stays the same
+ * when other GPUs are added or removed.
  */
 
 import { readdir, readFile } from 'node:fs/promises';
@@ -10,8 +10,9 @@ export const UUID = /^GPU(-[0-9a-f]+)+$/;
 
 /**
  * Source: the README of nvidia's Linux driver, chapter "The /proc interface".
- * @param directory has a directory for each GPU
- * @returns the UUIDs, in the order of the PCI bus; none if there is no driver, or if it does not know one of them yet
+ * @param directory contains a directory for each GPU
+ * @returns the UUIDs, in the order of the PCI bus; none if there is no driver, or if the driver does not know one of
+ * them yet
  */
 export async function gpusIn(directory: string): Promise<string[]> {
   const slots = await readdir(directory).catch(() => []);

@@ -34,7 +34,7 @@ export interface Paths {
   readonly receipts: string;
   /** The last output of ended containers. */
   readonly logs: string;
-  /** Of managed nodes, what outlives the service. */
+  /** The data of managed nodes that outlives the service. */
   readonly nodes: string;
   readonly agent: AgentPaths;
 }

@@ -142,6 +142,6 @@ function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return ''; // It has gone.
+    return ''; // The process has ended.
   }
 }

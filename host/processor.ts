@@ -1,8 +1,8 @@
-/** The time that all processors of this host have spent, from /proc/stat. */
+/** The time that all processors of this host have spent on work, from /proc/stat. */
 
 import { readFile } from 'node:fs/promises';
 
-/** In ticks since the boot. */
+/** In ticks since the host was booted. */
 export interface ProcessorTime {
   readonly busy: number;
   readonly total: number;
@@ -11,7 +11,7 @@ export interface ProcessorTime {
 /** @param file in the format of /proc/stat @throws Error when the first line is missing */
 export async function readProcessorTime(file = '/proc/stat'): Promise<ProcessorTime> {
   const [, line = ''] = /^cpu +([\d ]+)$/m.exec(await readFile(file, 'utf8')) ?? [];
-  // The time of guests, which follows, is part of the first two.
+  // The last two fields, the time of guests, are already part of the first two.
   const [user, nice, system, idle, waiting, ...others] = line.split(' ').map(Number).slice(0, 8);
   if (idle === undefined || waiting === undefined) throw new Error(`${file} has no line for all processors`);
   const busy = [user, nice, system, ...others].reduce<number>((sum, one = 0) => sum + one, 0);

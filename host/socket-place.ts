@@ -1,11 +1,11 @@
-/** Gives a listening unix socket its place in the filesystem. */
+/** Gives a listening unix socket its path in the filesystem. */
 
 import { chmod, rename, rm } from 'node:fs/promises';
 
 /**
- * Puts a socket in its place once it accepts connections, and in one step, also in place of one that a crashed service
- * has left. Node removes the path at which a server began to listen when the server closes. The place is another one,
- * so the caller removes it, or leaves it to a process that has the socket too.
+ * Moves a socket to its path once it accepts connections. This is one step, even if a crashed service has left a socket
+ * there. When a server closes, Node removes only the path at which it began to listen. So the caller removes the final
+ * path, or leaves it to a process that has the socket too.
  * @param listen listens at the path that it is given
  */
 export async function listenAt(path: string, listen: (path: string) => Promise<unknown>): Promise<void> {
@@ -16,7 +16,7 @@ export async function listenAt(path: string, listen: (path: string) => Promise<u
   await rename(draft, path);
 }
 
-/** Where the socket is until it has its place; a crash may leave it there. */
+/** The path of the socket until it is moved; a crash may leave it there. */
 export function draftOf(path: string): string {
   return `${path}.new`;
 }
