@@ -139,7 +139,7 @@ static void pass_descriptors(void) {
   set("FDSTORE", "%ld", MOST_STORED);
   set("RESTART_STATUS", "%ld", HANDED_OVER);
   if (stored_count == 0) return;
-  /* Out of the way first, so that none is overwritten before it was copied. */
+  /* Moves them out of the way first, so that none is overwritten before it is copied. */
   for (int i = 0; i < stored_count; i++) {
     stored[i].fd = must(fcntl(stored[i].fd, F_DUPFD_CLOEXEC, FIRST_PASSED + stored_count), "copy a descriptor");
   }
@@ -189,7 +189,7 @@ static bool store(const char *name, int fd) {
   return true;
 }
 
-/* What the service says in one message. The descriptor is -1 if it sends none. */
+/* A message of the service. The descriptor is -1 if the message has none. */
 typedef struct {
   pid_t sender;
   int fd;
@@ -209,7 +209,7 @@ static envelope open_envelope(struct msghdr *message) {
   return found;
 }
 
-/* @returns whether the service says that it lives */
+/* @returns whether the service reports that it is alive */
 static bool heed(char *text, int fd) {
   bool lives = false, stores = false, removes = false;
   const char *name = "";
@@ -264,7 +264,7 @@ static end watch(pid_t pid, int notices, int signals, double seconds) {
     forward(signals, pid);
     siginfo_t info = {0};
     must(waitid(P_PID, pid, &info, WEXITED | WNOHANG), "wait for the service");
-    /* What it stored last may have come after the look above. */
+    /* The last descriptors that it stored may have come after the look above. */
     if (info.si_pid == pid) hear(notices, pid);
     if (info.si_pid == pid) return (end){pid, info.si_code, info.si_status, is_late};
     if (is_late || milliseconds() < deadline) continue;
