@@ -1,4 +1,4 @@
-/** The errors of a call, apart from mistakes of its caller. */
+/** The errors of a call, except for the caller's own mistakes. */
 
 /** No service answered, or a service with another certificate than the given one. */
 export class UnreachableError extends Error {

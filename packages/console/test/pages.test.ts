@@ -1,4 +1,4 @@
-/** What the pages decide without a browser. */
+/** Tests the logic of the pages without a browser. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,10 +1,10 @@
 /**
- * Makes what AWS Lambda takes, with all that it needs in it:
+ * Builds the zip file of a Lambda function or layer, with everything that it needs:
  *
  *     node scripts/lambda-zip.ts function ENTRY.ts OUTPUT.zip   a function whose handler is `index.handler`
  *     node scripts/lambda-zip.ts layer OUTPUT.zip               a layer for functions that `require('echostream-node')`
  *
- * A function can't import from a layer by name in an ES module, but it can require one there, from Node 22.12 on.
+ * An ES module in a function cannot import the package of a layer by name. From Node 22.12 on, it can `require` it.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { zipSync } from 'fflate';
 
 const PACKAGE = join(import.meta.dirname, '..');
 const SOURCE = join(PACKAGE, 'src/echostream-node.ts');
-/** The bytes are the same whenever it is built: this is the earliest time in a zip file. */
+/** The earliest time in a zip file, so that the bytes do not depend on the time of the build. */
 const TIME = new Date(1980, 0, 1);
 
 async function bundle(entry: string): Promise<Uint8Array> {

@@ -26,7 +26,8 @@ export interface LambdaNodeOptions extends NodeOptions {
   readonly maxReceives?: number;
   /**
    * Reports failed messages to Lambda. Set this option if, and only if, the event source mapping has the response type
-   * ReportBatchItemFailures. Otherwise Lambda deletes reported messages. Default: false; a failure fails the whole batch.
+   * ReportBatchItemFailures. Otherwise Lambda deletes reported messages. Default: false; a failure fails the whole
+   * batch.
    */
   readonly reportBatchItemFailures?: boolean;
 }

@@ -42,7 +42,7 @@ export class Session {
     await Promise.all(this.#outgoing().map((one) => one.settle()));
   }
 
-  /** Drops what is not delivered yet. */
+  /** Drops messages and records that are not delivered yet. */
   close(): void {
     for (const one of this.#outgoing()) one.close();
     this.#connection?.close();

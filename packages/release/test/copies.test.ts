@@ -1,4 +1,4 @@
-/** Copies of services, for environments that come and go. */
+/** Copies of services for temporary environments. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** Docker's command line, played by a script that fails as often as it is told. */
+/** Docker's command line, simulated by a script that fails a given number of times. */
 
 import assert from 'node:assert/strict';
 import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** The documents agree with the command line. */
+/** Checks that the documents agree with the command line. */
 
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
@@ -12,11 +12,11 @@ import { EXIT_CODES } from '../src/errors.ts';
 const PACKAGE = join(import.meta.dirname, '..');
 const DOCUMENTS = ['README.md', ...globSync('docs/*.md', { cwd: PACKAGE })].map((name) => ({
   name,
-  // Values that a CI puts in.
+  // Replaces the values that a CI provides.
   text: readFileSync(join(PACKAGE, name), 'utf8').replaceAll(/\$\{\{.*?\}\}/g, 'value'),
 }));
 
-/** The commands in code blocks, without what the shell makes of them. */
+/** The commands in code blocks, without the shell's own syntax. */
 function commandsIn(text: string): readonly string[] {
   const blocks = [...text.matchAll(/```(?:console|sh|yaml)\n([\s\S]*?)```/g)].map(([, block = '']) => block);
   const lines = blocks.flatMap((block) => block.split('\n'));
@@ -47,7 +47,7 @@ test('every option in the documents exists, and the README names every command',
   );
   const foreign = ['--plan', '--today', '--rm', '--env', '--secret', '--forever'];
   const known = new Set([...flags, ...foreign, '--', '--help']);
-  // The entry point is another program, with options of its own.
+  // The entry point is another program with its own options.
   for (const { name, text } of DOCUMENTS.filter((one) => one.name !== 'docs/entrypoint.md')) {
     const plain = text.replaceAll(/```[\s\S]*?```/g, '');
     for (const [flag] of plain.matchAll(/(?<=[` ])--[a-z][\w-]*/g))

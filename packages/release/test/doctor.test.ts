@@ -1,4 +1,4 @@
-/** What `doctor` makes of errors, of services in trouble, and of Docker. */
+/** The findings of `doctor` about errors, troubled services, and Docker. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** One-off tasks, against a stand-in of ECS and CloudWatch Logs. */
+/** One-off tasks, with a simulated ECS and CloudWatch Logs. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -24,7 +24,7 @@ const containerDefinitions = [
   },
 ];
 
-/** A task that is seen in these states, one after another, the last one again and again. */
+/** A task that has these states one after another, and keeps the last one. */
 async function world(states: readonly object[], failures: readonly object[] = []) {
   const [aws, store, stop] = [await JsonAws.start(), new LogStore(), new AbortController()];
   const told: string[] = [];
@@ -83,7 +83,7 @@ test('a task runs to its end, each of its lines is shown once, and its exit code
   };
   const result = await there.run({ placement, command: ['migrate', '--yes'] }, (message) => {
     lines.push(message);
-    // A stopped task's last line comes late.
+    // The last line of a stopped task arrives late.
     if (message === 'line 2') there.store.add(STREAM, 'late 99');
   });
   const why = 'Essential container in task exited; app exited with code 3';

@@ -38,7 +38,7 @@ function makeAws(): SimulatedAws {
 
 const make = (aws: SimulatedAws, image: string, more: Omit<Process, 'config'> & Partial<Process> = {}) =>
   makeAlone(aws, image, { config: config(), image, ...more });
-/** A rollback to the release before. */
+/** A rollback to the previous release. */
 const goBack = (aws: SimulatedAws, owner: string) => makeAlone(aws, owner, { config: config() });
 
 const images = (aws: SimulatedAws) => ['a', 'b'].map((name) => aws.imageOf(aws.runs(name)));
@@ -99,7 +99,7 @@ test('automatic scaling is suspended during a release and then restored', async 
   assert.deepEqual([during, aws.suspended.size], [true, 0]);
   assert.equal(await make(aws, 'bad'), 'rolled back');
   assert.equal(aws.suspended.size, 0);
-  // Somebody has suspended it for a reason of their own.
+  // An operator has suspended it for another reason.
   aws.suspended.add('a');
   assert.equal(await make(aws, 'two'), 'deployed');
   assert.ok(aws.suspended.has('a'));
@@ -166,7 +166,7 @@ test('a revision whose registration AWS did not answer is deregistered', async (
   const decide: Decide = (name) => (name === 'RegisterTaskDefinition' ? 'lose answer' : undefined);
   assert.equal(await make(aws, 'one', { decide }), 'rolled back');
   assert.equal(aws.definition('a').revision, 1);
-  // A process that dies there leaves the same behind.
+  // A process that dies at this point leaves the same state behind.
   const dying: Decide = (name) => (name === 'RegisterTaskDefinition' ? 'die after' : undefined);
   void make(aws, 'two', { decide: dying });
   await aws.time.run();
@@ -191,7 +191,7 @@ test('a rollback returns to the release that was requested, even if another rele
   assert.equal(await make(aws, 'one'), 'deployed');
   let goingBack: Promise<string> | undefined;
   const decide: Decide = (name) => {
-    // It is asked for while the release "one" is the newest that ended.
+    // The rollback is requested while the release "one" is the newest finished one.
     if (name === 'UpdateService') goingBack ??= makeRelease(aws, 'back', { config: config() });
     return undefined;
   };

@@ -1,4 +1,7 @@
-/** Any release, any failure at any call, any kill, any second release: one consistent release, and a true record. */
+/**
+ * Any release, any failure at any call, any kill, any second release: the stage runs one consistent release, and the
+ * record is true.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -45,13 +48,15 @@ function makeAws(random: () => number): SimulatedAws {
   return aws;
 }
 
-/** Makes the first release. Then somebody changes a rule so that it names a family, and starts its newest revision. */
+/**
+ * Makes the first release. Then an operator makes a rule name a family, so that the rule starts its newest revision.
+ */
 async function makeFirst(aws: SimulatedAws): Promise<void> {
   assert.equal(await makeAlone(aws, 'the first one', { config, image: 'image-first' }), 'deployed');
   aws.addRule('job-a', 'job-a');
 }
 
-/** The next deploys settle what is left: first one that fails, then one that does not. */
+/** The next deploys settle what is left: first a deploy that fails, then one that succeeds. */
 async function assertSettles(aws: SimulatedAws): Promise<void> {
   assertTrue(aws);
   assert.equal(await makeAlone(aws, 'a bad one', { config, image: 'image-bad' }), 'rolled back');
@@ -147,7 +152,7 @@ for (const [kind, image] of [
         });
   });
 
-/** To die before a call is to die after the one before it, and reads leave nothing behind. */
+/** A death before a call is the same as a death after the previous one, and reads leave nothing behind. */
 function faultsOf(call: string): readonly Fault[] {
   return /^(Describe|List|Get)/.test(call) ? ['fail'] : ['fail', 'lose answer', 'die after'];
 }

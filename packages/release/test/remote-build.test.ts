@@ -1,4 +1,4 @@
-/** Builds in CodeBuild, against a stand-in of its API. */
+/** Builds in CodeBuild, with a simulated API. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -11,7 +11,7 @@ import { hurriedClock, LogStore } from './support/log-store.ts';
 
 const logs = { groupName: '/build', streamName: 'one' };
 
-/** A build that is seen in these states, one after another, the last one again and again. */
+/** A build that has these states one after another, and keeps the last one. */
 async function world(states: readonly object[]) {
   const [aws, store, stop] = [await JsonAws.start(), new LogStore(), new AbortController()];
   const told: string[] = [];

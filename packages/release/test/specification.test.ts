@@ -1,4 +1,4 @@
-/** The specification keeps its word: each promise is made once, and names a test that exists. */
+/** Checks the specification: each promise is made once, and names an existing test. */
 
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { test } from 'node:test';
 const ROOT = join(import.meta.dirname, '..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
-/** The titles of all tests as the sources have them; what a loop fills in is written `…`. */
+/** The titles of all tests in the sources; parts that a loop fills in are written `…`. */
 const titles = globSync('test/**/*.test.ts', { cwd: ROOT })
   .flatMap((file) => [...read(file).matchAll(/(?<![.\w])test\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g)])
   .map(([, , text = '']) => text.replace(/\\(.)/g, '$1').replace(/\$\{[^}]*\}/g, '…'));

@@ -1,4 +1,4 @@
-/** A lock that is taken from its holder, which is alive, or gone. */
+/** A lock that is taken from its holder, whether the holder is alive or dead. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

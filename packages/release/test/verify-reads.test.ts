@@ -1,4 +1,4 @@
-/** What `verify` reads from ECR, a registry and EventBridge, and what it makes of the answers. */
+/** The data that `verify` reads from ECR, a registry and EventBridge, and its conclusions. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** What `verify` finds wrong, one thing at a time. */
+/** The problems that `verify` finds, one at a time. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

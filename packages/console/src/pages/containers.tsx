@@ -108,7 +108,7 @@ export function Containers() {
   );
 }
 
-/** Whether the words may be the beginning of a container id. */
+/** Whether the text can be the beginning of a container id. */
 function isId(words: string): boolean {
   return /^[0-9a-f]{4,64}$/.test(words.trim());
 }

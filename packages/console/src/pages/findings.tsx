@@ -1,4 +1,4 @@
-/** What the doctor finds on the host, with the next step for each finding that is not good. */
+/** The doctor's findings about the host, with the next step for each problem. */
 
 import type { Schemas } from 'ecs-host-service-api-client';
 import { Empty, Failure, State } from '../parts/notice.tsx';

@@ -1,4 +1,4 @@
-/** The page of a managed node: why it is as it is, what is wanted, what runs, and what has happened to it. */
+/** The page of a managed node: the reason for its state, its wanted spec, its containers, and its history. */
 
 import { useState } from 'preact/hooks';
 import { Confirm, Empty, Failure, State } from '../parts/notice.tsx';

@@ -1,4 +1,4 @@
-/** The managed nodes of the host: what the feed wants, what runs, what is to be done, and what has happened. */
+/** The managed nodes of the host: the nodes in the feed, the running ones, the planned steps, and the history. */
 
 import { useState } from 'preact/hooks';
 import { Confirm, Empty, Failure, State } from '../parts/notice.tsx';
@@ -16,7 +16,7 @@ const DIGITS = 12;
 
 export interface Reading {
   readonly steps: readonly PlannedStep[];
-  /** The newest last. */
+  /** The newest is last. */
   readonly events: readonly NodeEvent[];
 }
 
@@ -202,7 +202,7 @@ export function Plan({ steps }: { readonly steps: readonly PlannedStep[] | undef
   );
 }
 
-/** The most events that are shown. */
+/** The maximum number of events that are shown. */
 const MOST = 100;
 
 /** @param events undefined: they have not been read yet */

@@ -1,4 +1,4 @@
-/** An overview of the host: what runs short, what runs, what went wrong, and what to do about it. */
+/** An overview of the host: scarce resources, running containers, recent problems, and what to do about them. */
 
 import { useState } from 'preact/hooks';
 import { Confirm, Empty, State } from '../parts/notice.tsx';

@@ -1,4 +1,4 @@
-/** What a running container uses of its limits. */
+/** A running container's resource use and its limits. */
 
 import type { Schemas } from 'ecs-host-service-api-client';
 import { useRef } from 'preact/hooks';

@@ -1,4 +1,4 @@
-/** The managed nodes of the host. Most hosts have none; then the console does not show their pages. */
+/** The managed nodes of the host. Most hosts have none, and the console then hides their pages. */
 
 import { signal } from '@preact/signals';
 import type { Schemas } from 'ecs-host-service-api-client';

@@ -19,7 +19,7 @@ export interface Screen {
 }
 
 const LINES = 10_000;
-/** The most bytes that may wait to be drawn. The emulator discards data beyond 50 MB. */
+/** The maximum number of bytes that may wait to be drawn. The emulator discards data beyond 50 MB. */
 const MOST_PENDING = 16 * 2 ** 20;
 const DARK = {
   background: '#0d1117',

@@ -49,7 +49,7 @@ export class AppCredentials {
     return { ...credentials, expiration: new Date(Date.now() + TOLD) };
   };
 
-  /** AWS has refused the app's current credentials. */
+  /** To be called when AWS has refused the app's current credentials. */
   forget(): void {
     this.#kept.forget(() => true);
   }

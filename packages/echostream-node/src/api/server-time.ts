@@ -1,4 +1,4 @@
-/** The time of AWS's services, learned from their answers: they refuse requests that are signed minutes off. */
+/** The time of AWS's services, taken from their answers. They refuse requests whose signature is minutes off. */
 
 export class ServerTime {
   readonly #now: () => number;

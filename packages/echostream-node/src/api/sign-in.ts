@@ -41,7 +41,7 @@ export class SignIn {
     return this.#token.value();
   }
 
-  /** The API has refused the token, whatever its end is. */
+  /** To be called when the API has refused the token, even before its end. */
   forget(token: string): void {
     this.#token.forget((kept) => kept === token);
   }

@@ -57,7 +57,7 @@ export class Deleter {
     while (this.#running) await this.#running;
   }
 
-  /** Drops what is not deleted yet. */
+  /** Drops the deletions that are not done yet. */
   abandon(): void {
     this.#abandoned.abort();
     for (const held of this.#pending.splice(0)) this.#options.onEnd(held, false);
@@ -89,7 +89,7 @@ export class Deleter {
     }
   }
 
-  /** Failures that a retry may avoid. */
+  /** @returns the messages whose deletion failed and may succeed with a retry */
   async #delete(batch: readonly Held[]): Promise<readonly Held[]> {
     const { queue, logger, onEnd } = this.#options;
     const receipts = batch.map(({ receipt }) => receipt);

@@ -120,7 +120,7 @@ export class Target {
     return this.#pending.splice(0, end === -1 ? this.#pending.length : end);
   }
 
-  /** Failures that a retry may avoid. */
+  /** @returns the messages that failed and may succeed with a retry */
   async #send(batch: readonly Pending[]): Promise<readonly Pending[]> {
     const { queue, logger, name } = this.#options;
     let results: readonly EntryResult[];

@@ -1,4 +1,4 @@
-/** A proxy in front of AWS's stand-in that breaks some of the requests. */
+/** A proxy in front of the simulated AWS that breaks some of the requests. */
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';

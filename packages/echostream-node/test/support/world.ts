@@ -1,6 +1,6 @@
 /**
- * Everything that a node talks to, on one loopback port: Cognito, the EchoStream API, SQS, S3's presigned posts, and the
- * function that receives audit records. Tests can make each part fail.
+ * Everything that a node talks to, on one loopback port: Cognito, the EchoStream API, SQS, S3's presigned posts, and
+ * the function that receives audit records. Tests can make each part fail.
  */
 
 import { once } from 'node:events';
@@ -231,7 +231,7 @@ function partOf(path: string, target: string): Part {
   return target.startsWith('AmazonSQS') ? 'sqs' : 'cognito';
 }
 
-/** Polls every few milliseconds, because what it waits for is on the other side of a connection. */
+/** Polls every few milliseconds, because the condition depends on the other side of a connection. */
 export async function eventually(holds: () => boolean): Promise<void> {
   const end = Date.now() + 30_000;
   while (!holds()) {

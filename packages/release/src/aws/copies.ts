@@ -1,6 +1,6 @@
 /**
- * Makes and removes copies of services, for environments that come and go. A copy has a mark, and only what has the mark
- * is removed.
+ * Makes and removes copies of services for temporary environments. A copy has a mark, and only things with the mark are
+ * removed.
  */
 
 import {

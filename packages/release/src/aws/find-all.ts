@@ -1,4 +1,4 @@
-/** Finds everything in a cluster that a release could cover: services, and what starts scheduled tasks there. */
+/** Finds everything in a cluster that a release could cover: services, and the triggers of scheduled tasks. */
 
 import { paginateListServices, type TaskDefinition } from '@aws-sdk/client-ecs';
 import { ListRulesCommand } from '@aws-sdk/client-eventbridge';
@@ -16,11 +16,11 @@ export interface Found {
   readonly triggers: readonly Trigger[];
   /** By the ARN or family that a service or a trigger names. */
   readonly definitions: ReadonlyMap<string, TaskDefinition>;
-  /** What could not be read, and why. */
+  /** Descriptions of what could not be read, with the reasons. */
   readonly leftOut: readonly string[];
 }
 
-/** Requests at once. EventBridge and ECS allow few of these calls a second. */
+/** The number of concurrent requests. EventBridge and ECS allow few of these calls per second. */
 const AT_ONCE = 10;
 
 export async function findIn(clients: Clients, cluster: string): Promise<Found> {

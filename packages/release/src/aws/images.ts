@@ -12,7 +12,7 @@ import { ReleaseError } from '../errors.ts';
 import type { Images, ResolvedImage } from '../release/plan.ts';
 import type { Clients } from './clients.ts';
 
-/** The repository is there, and the tag is not. */
+/** The repository exists, but the tag does not. */
 export class MissingImage extends ReleaseError {}
 
 /** @returns `host/repository` */

@@ -1,4 +1,4 @@
-/** Reads and changes what automatic scaling is suspended for services. */
+/** Reads and changes which kinds of automatic scaling are suspended for services. */
 
 import {
   type ApplicationAutoScalingClient,

@@ -40,7 +40,7 @@ function explain(given: Given, surroundings: Surroundings): number {
   return causes.length === 0 ? EXIT_CODES.failed : 0;
 }
 
-/** Prints what is wrong with the stage now: the findings of `verify`, troubles of services, and Docker's limits. */
+/** Prints the present problems of the stage: the findings of `verify`, troubles of services, and Docker's limits. */
 async function look(given: Given, surroundings: Surroundings): Promise<number> {
   await using context = await contextOf(given, surroundings);
   const { config, cloud } = context;

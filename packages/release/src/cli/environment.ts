@@ -1,6 +1,6 @@
 /**
- * The command `environment`, for environments that come and go, such as one for each pull request. `up` makes the
- * services of the stage from those of another stage, without tasks, and then deploys. `down` removes them.
+ * The command `environment`, for temporary environments, such as one for each pull request. `up` copies the services of
+ * another stage, without tasks, and then deploys. `down` removes the copies.
  */
 
 import type { Service } from '@aws-sdk/client-ecs';
@@ -64,7 +64,7 @@ async function up(given: Given, surroundings: Surroundings): Promise<number> {
 }
 
 /**
- * Makes the services that do not exist.
+ * Makes the missing services.
  * @returns counts of tasks for services that have none, by name in the configuration
  */
 async function makeServices(
@@ -167,7 +167,7 @@ async function down(given: Given, surroundings: Surroundings): Promise<number> {
   return 0;
 }
 
-/** A release that did not end has nothing left that the next one could take back. */
+/** Nothing remains of an unfinished release that the next one could take back. */
 async function closeRecord(ledger: Ledger, leftOver: string | undefined): Promise<void> {
   const record = leftOver === undefined ? undefined : await ledger.record(leftOver);
   if (!record || record.outcome === 'deployed' || record.outcome === 'rolled back') return;

@@ -105,7 +105,7 @@ async function remotely(
     tell: teller(given, surroundings),
   };
   const id = await buildRemotely(clients, work, name, wanted, randomUUID());
-  // A buildspec that pushes another tag, or nothing, would be found by the deploy only.
+  // Otherwise, only the deploy would notice a buildspec that pushes another tag, or nothing.
   return { build: id, digest: await digestOf(clients, config, name, tag) };
 }
 

@@ -1,4 +1,4 @@
-/** Makes a configuration from what a cluster has. Pure. */
+/** Makes a configuration from the services and triggers of a cluster. Pure. */
 
 import type { TaskDefinition } from '@aws-sdk/client-ecs';
 import type { Found } from '../aws/find-all.ts';
@@ -12,7 +12,7 @@ export interface Place {
   readonly stage: string;
 }
 
-/** @returns the configuration, as YAML or JSON would have it */
+/** @returns the configuration, in the structure of the YAML or JSON file */
 export function configurationOf({ services, scaling, triggers, definitions }: Found, place: Place) {
   const { account, region, cluster, stage } = place;
   const images = new Images(place);
@@ -28,7 +28,7 @@ export function configurationOf({ services, scaling, triggers, definitions }: Fo
         name,
         {
           service: name,
-          // What the load balancer checks is the best gate for the others.
+          // The best gate is a service that a load balancer checks.
           ...(isBalanced && services.length > 1 && { gate: true }),
           ...(scaling.has(name) && { suspendAutoScaling: true }),
           containers: containersOf(taskDefinition),
@@ -59,7 +59,7 @@ function keyOf({ kind, place, taskDefinition }: Trigger): string {
   return `${kind} ${place} ${familyOf(taskDefinition)}`;
 }
 
-/** Gives each thing a name of its own. */
+/** Gives each service or trigger a unique name. */
 class Names {
   readonly #taken = new Set<string>();
 

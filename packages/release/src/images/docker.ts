@@ -10,11 +10,11 @@ import type { Tell } from '../release/progress.ts';
 
 export type Docker = (words: readonly string[], input?: string) => Promise<void>;
 
-/** Docker repeats only some of the transfers that a pull or a push is made of. */
+/** Docker itself retries only some of the transfers of a pull or a push. */
 const REPEATED: ReadonlySet<string | undefined> = new Set(['pull', 'push']);
 
 /**
- * Docker's output goes to stderr as it appears. A pull or a push that fails is made once more.
+ * Docker's output goes to stderr as it appears. A failed pull or push is retried once.
  * @throws ReleaseError failed when docker fails or cannot be started; the signal's reason
  */
 export function dockerFor(

@@ -1,4 +1,4 @@
-/** Reads from a registry for which platforms an image is built, such as linux/amd64. */
+/** Reads from a registry the platforms of an image, such as linux/amd64. */
 
 import { ReleaseError } from '../errors.ts';
 
@@ -8,9 +8,9 @@ const MANIFESTS = [
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
-/** Bytes of a manifest, or of an image's configuration, at most. */
+/** The maximum size in bytes of a manifest, or of an image's configuration. */
 const MOST_BYTES = 4 * 1024 * 1024;
-/** Milliseconds for an answer of the registry. */
+/** The time limit for an answer of the registry, in milliseconds. */
 const PATIENCE = 15_000;
 
 interface Platform {
@@ -29,7 +29,7 @@ export interface ImagePlace {
 
 /**
  * @returns platforms such as linux/arm64; several for an image that is an index
- * @throws ReleaseError failed when the registry does not give the image
+ * @throws ReleaseError failed when the registry does not return the image
  */
 export async function platformsOf(place: ImagePlace): Promise<readonly string[]> {
   const manifest = (await read(place, `manifests/${place.reference}`)) as {

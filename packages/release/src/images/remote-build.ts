@@ -1,5 +1,5 @@
 /**
- * Builds an image in CodeBuild: starts a build with overrides, passes its phases and its log on, and waits for its end.
+ * Builds an image in CodeBuild: starts a build with overrides, prints its phases and its log, and waits for its end.
  * The project's buildspec pushes the image.
  */
 
@@ -34,7 +34,7 @@ type Builder = Pick<Clients, 'codebuild' | 'logs'>;
 /**
  * @param image an image that has `remote`
  * @param tag the tag that the image gets
- * @param given what the command line overrides
+ * @param given the overrides of the command line
  */
 export function remoteBuildOf(
   { remote, repository }: ImageConfig,

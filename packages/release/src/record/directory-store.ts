@@ -13,7 +13,7 @@ const DIGITS = 12;
 const KEPT = 3;
 /**
  * Milliseconds for which older versions are kept too. While the file of a version exists, no other writer can create
- * that version, so the link tells which writer was first. A writer that took more than half of this time withdraws its
+ * that version, so the link shows which writer was first. A writer that took more than half of this time withdraws its
  * version.
  */
 const AGE = 3_600_000;

@@ -13,7 +13,7 @@ export interface Lock {
   readonly takenAt: string;
   readonly beat: number;
   readonly beatAt: string;
-  /** Somebody wants to take the lock. Its holder starts no more changes, and gives it up. */
+  /** Another process wants to take the lock. The holder starts no more changes, and gives the lock up. */
   readonly isRevoked?: true;
 }
 

@@ -29,7 +29,7 @@ export interface Service {
   readonly events: readonly { readonly id: string; readonly message: string }[];
   readonly network: Network | undefined;
   readonly capacity: readonly Capacity[];
-  /** EC2, FARGATE or EXTERNAL; undefined where capacity providers decide. */
+  /** EC2, FARGATE or EXTERNAL; undefined if capacity providers decide. */
   readonly launchType?: string;
   readonly platformVersion?: string;
   readonly isBalanced?: true;
@@ -43,7 +43,7 @@ export interface Network {
   readonly publicIp: boolean;
 }
 
-/** Where a task runs. */
+/** The place where a task runs. */
 export interface Placement {
   readonly network?: Network;
   readonly capacity?: readonly Capacity[];
@@ -117,7 +117,7 @@ export interface Trigger {
   /** When it starts tasks, as EventBridge writes it: cron(…) or rate(…). */
   readonly schedule?: string;
   readonly whole: Readonly<Record<string, unknown>>;
-  /** The rule itself, where it was read. */
+  /** The rule itself, if it was read. */
   readonly rule?: Readonly<Record<string, unknown>>;
 }
 

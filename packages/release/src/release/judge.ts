@@ -1,6 +1,6 @@
 /**
- * Judges a service during a rollout: it is stable, going on, or failed with a reason. Pure. A rollback by ECS's circuit
- * breaker is a failure, because the healthy tasks that run afterwards are not the released ones.
+ * Judges a service during a rollout: it is stable, still rolling out, or failed with a reason. Pure. A rollback by
+ * ECS's circuit breaker is a failure, because the healthy tasks that run afterwards are not the released ones.
  */
 
 import { type Deployment, type Service, shortName, type Task } from './cloud.ts';
@@ -107,7 +107,9 @@ function isSpent({ rolloutState, running }: Deployment): boolean {
   return rolloutState === 'FAILED' && running === 0;
 }
 
-/** Returns failed tasks, newest first. A task that was stopped on purpose or by Spot says nothing about the release. */
+/**
+ * Returns failed tasks, newest first. The release is not to blame for a task that was stopped on purpose or by Spot.
+ */
 function failuresOf(
   stopped: readonly Task[],
   { taskDefinition }: Rollout,

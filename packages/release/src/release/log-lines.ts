@@ -1,6 +1,6 @@
 /**
- * Passes on the lines of a log as they arrive: that of a task, or of a remote build. Neither depends on its log. A log
- * that cannot be read is reported once.
+ * Prints the lines of a log as they arrive: the log of a task, or of a remote build. A failure to read the log has no
+ * effect on the task or the build, and is reported once.
  */
 
 import { messageOf } from '../errors.ts';
@@ -8,15 +8,15 @@ import type { LogEvent } from '../logs/log-follower.ts';
 import type { TaskLog } from './cloud.ts';
 import type { Watching } from './work.ts';
 
-/** Milliseconds between readings, at most. */
+/** The maximum number of milliseconds between reads. */
 const POLL = 2000;
 /**
- * Milliseconds of silence after which the log of what has failed counts as complete. Its last lines arrive late.
+ * Milliseconds of silence after which the log of a failed task or build counts as complete. Its last lines arrive late.
  * MOST_LINGER limits the whole wait.
  */
 const LINGER = 6000;
 const MOST_LINGER = 60_000;
-/** Milliseconds for one reading of the log, which must be shorter than the lease of a lock. */
+/** The time limit for one read of the log in milliseconds. It must be shorter than the lease of a lock. */
 const MOST_READ = 30_000;
 
 export class LogLines {

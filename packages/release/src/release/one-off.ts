@@ -1,7 +1,4 @@
-/**
- * Runs a one-off task to its end, and passes its logs on as they arrive. A release runs its tasks with it, and so does
- * the command `run`.
- */
+/** Runs a one-off task to its end, and prints its logs as they arrive. Releases and the command `run` use it. */
 
 import { millisecondsOf, wordsOf } from '../config/duration.ts';
 import { messageOf, ReleaseError } from '../errors.ts';
@@ -22,7 +19,7 @@ export interface Start {
   readonly token: string;
   /** A time in milliseconds, by the clock of `Hands`. */
   readonly deadline: number;
-  /** true: wait for the last lines of a task that succeeds too. They arrive seconds after its end. */
+  /** true: wait for the last lines of a successful task too. They arrive seconds after its end. */
   readonly waitsForLog: boolean;
   /** Called for each line of each container's log. */
   readonly onLine: (event: LogEvent) => void;
@@ -35,9 +32,9 @@ export interface Ended {
   readonly why: string;
 }
 
-/** Milliseconds between looks at a task, at most. */
+/** The maximum number of milliseconds between two reads of a task. */
 const POLL = 2000;
-/** Milliseconds for which ECS may not know a task that was just started. */
+/** Milliseconds for which ECS may not find a task that was just started. */
 const MOST_UNSEEN = 60_000;
 
 /**

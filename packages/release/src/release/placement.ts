@@ -1,11 +1,11 @@
-/** Where tasks run, as the configuration says it: network, capacity, and the container that counts. Pure. */
+/** Derives from the configuration where tasks run: network, capacity, and the container that gets the command. Pure. */
 
 import type { ContainerDefinition } from '@aws-sdk/client-ecs';
 import type { TaskConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
 import type { Capacity, Placement } from './cloud.ts';
 
-/** @param spot per cent of the tasks on Fargate Spot */
+/** @param spot the percentage of the tasks on Fargate Spot */
 export function capacityOf(spot: number): readonly Capacity[] {
   const all = [
     { provider: 'FARGATE_SPOT', weight: spot, base: 0 },
@@ -14,7 +14,7 @@ export function capacityOf(spot: number): readonly Capacity[] {
   return all.filter(({ weight }) => weight > 0);
 }
 
-/** @returns where a task runs that has a network of its own in the configuration */
+/** @returns where a task with its own network in the configuration runs */
 export function placementIn({
   subnets,
   securityGroups = [],

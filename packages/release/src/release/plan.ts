@@ -78,7 +78,7 @@ export interface Plan {
   readonly after: readonly PlannedTask[];
 }
 
-/** Whether a plan changes no service and no trigger. One-off tasks do not count, because they need not run alone. */
+/** Whether a plan changes no service and no trigger. One-off tasks alone are no reason for a release. */
 export function isEmpty({ services, triggers }: Plan): boolean {
   const restsService = ({ before, after, force }: PlannedService) =>
     !force &&

@@ -69,7 +69,7 @@ function digestOf(input: RegisterTaskDefinitionCommandInput): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** The order of keys and of variables means nothing, and ECS does not promise to keep it. */
+/** The order of keys and of variables has no meaning, and ECS does not promise to keep it. */
 function sorted(key: string, value: unknown): unknown {
   if (Array.isArray(value))
     return key === 'environment' || key === 'secrets'

@@ -20,7 +20,7 @@ export type Step =
   | { readonly do: 'move triggers'; readonly triggers: readonly Trigger[] }
   | { readonly do: 'resume scaling'; readonly services: readonly Scaling[] };
 
-/** Automatic scaling of a service, and what it becomes. */
+/** The automatic scaling that the step gives a service. */
 interface Scaling {
   readonly service: string;
   readonly to: Suspension;

@@ -1,7 +1,7 @@
 /**
  * Takes a release back: everything on the stage returns to its state before the release. It starts from what runs, not
- * from what was done. So it is correct after any failure and any kill, and it can be repeated. Only what this process
- * itself has just tried to change is set again whatever AWS says, because AWS may answer from before the change.
+ * from what was done. So it is correct after any failure and any kill, and it can be repeated. Whatever this process
+ * has just tried to change is set again in any case, because AWS's answers may be from before the change.
  */
 
 import type { RecordedService, RecordedTrigger, ReleaseRecord } from '../record/release-record.ts';

@@ -70,7 +70,7 @@ export function render({ definition, tags }: Live, wanted: Wanted): RegisterTask
   return inputOf(rendered);
 }
 
-/** Returns what registers this task definition again. */
+/** Returns the input that registers this task definition again. */
 export function inputOf(definition: TaskDefinition): RegisterTaskDefinitionCommandInput {
   const input: Record<string, unknown> = { ...definition };
   for (const field of READ_ONLY) delete input[field];

@@ -1,4 +1,4 @@
-/** Settings of scheduled tasks besides their task definitions: how many tasks start, and when. Pure. */
+/** Settings of scheduled tasks besides their task definitions: how many tasks are started, and when. Pure. */
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Trigger } from './cloud.ts';
@@ -9,7 +9,7 @@ export interface TriggerSettings {
   readonly schedule?: string;
 }
 
-/** Returns the present settings. The schedule of a rule is known only where the rule was read. */
+/** Returns the present settings. The schedule of a rule is known only if the rule was read. */
 export function settingsOf({ kind, whole, rule }: Trigger): TriggerSettings {
   const { EcsParameters: ecs } = (kind === 'rule' ? whole : (whole.Target ?? {})) as {
     readonly EcsParameters?: { readonly TaskCount?: number };
@@ -35,7 +35,7 @@ export function isSameTrigger(
   return taskDefinition === other.taskDefinition && count === other.count && schedule === other.schedule;
 }
 
-/** Whether a trigger is as AWS has it now. */
+/** Whether AWS still has the trigger unchanged. */
 export function isAsIs(trigger: Trigger, now: Trigger): boolean {
   const { count: _, schedule: __, ...rest } = trigger;
   const { count: ___, schedule: ____, rule, ...live } = now;

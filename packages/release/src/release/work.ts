@@ -32,10 +32,10 @@ export interface Work extends Tools {
   readonly touched: Set<string>;
 }
 
-/** The part of `Work` with which something is changed or watched. It has no record. */
+/** The part of `Work` that changes and watches the stage. It has no record. */
 export type Hands = Omit<Work, 'ledger' | 'touched'>;
 
-/** What is needed to wait for something. */
+/** The part of `Work` that waits for something. */
 export type Watching = Omit<Hands, 'cloud'>;
 
 /** For commands that need no lock. The number is how long a change may take, in milliseconds. */

@@ -1,4 +1,4 @@
-/** Chooses the container for a session among those that run. Pure. */
+/** Chooses the container for a session among the running ones. Pure. */
 
 import { SessionError } from './session-error.ts';
 

@@ -88,7 +88,7 @@ export async function forwardPort(options: ForwardOptions): Promise<void> {
 
 async function forwardConnection(options: ForwardOptions, socket: Socket): Promise<void> {
   const { ssm, headers, target, port, signal } = options;
-  // A connection may break before its session exists. The error is then seen when the socket is read.
+  // The connection may break before its session exists. The error is then noticed when the socket is read.
   socket.on('error', () => {});
   const Parameters = { portNumber: [String(port)] };
   const request = new StartSessionCommand({

@@ -7,7 +7,7 @@ export async function* inputChunks(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const queue: Buffer[] = [];
-  // A stream that broke before it is read tells nobody any more.
+  // A stream that broke before this function reads it emits no more events.
   let isEnded = (input as Partial<Readable>).destroyed === true;
   let failure: Error | undefined;
   let wake = Promise.withResolvers<void>();

@@ -5,7 +5,7 @@
 
 import { MARK_END, type ShellCommand } from './command-line.ts';
 
-/** The most digits that an exit code has. */
+/** The maximum number of digits of an exit code. */
 const MOST_DIGITS = 4;
 
 export class MarkedOutput {

@@ -63,7 +63,7 @@ export class MessageStream {
   #isConnected = true;
   #isEnded = false;
   #progressAt = 0;
-  /** Whether acknowledgements are read. While they are not, a missing one means nothing. */
+  /** Whether acknowledgements are read. While they are not, a missing one does not count. */
   isHeard = true;
   #cancelTimer: (() => void) | undefined;
   #waiting: (() => void)[] = [];

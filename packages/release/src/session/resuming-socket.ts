@@ -165,7 +165,7 @@ function keepAlive(socket: WebSocket, isReading: () => boolean): () => void {
     isAlive = true;
   });
   const timer = setInterval(() => {
-    // While nothing is read, a missing answer means nothing.
+    // While nothing is read, a missing answer does not count.
     if (!isAlive && isReading()) socket.terminate();
     isAlive = false;
     socket.ping();

@@ -1,5 +1,5 @@
 /**
- * Checks CloudWatch alarms: those that the stage names, and those with which ECS watches deployments. An active
+ * Checks CloudWatch alarms: the ones that the stage names, and the ones with which ECS watches deployments. An active
  * alarm makes ECS roll back each deployment that it watches.
  */
 

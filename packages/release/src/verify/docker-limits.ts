@@ -1,4 +1,4 @@
-/** Compares what Docker on this machine has with what builds ask for. Too little memory makes a build hang or die. */
+/** Compares Docker's limits on this machine with the needs of builds. Too little memory makes a build hang or die. */
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';

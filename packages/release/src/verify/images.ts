@@ -1,6 +1,6 @@
 /**
- * Checks repositories and images. Each repository must exist and accept the stage's tags, and each image must be there,
- * for the platform on which its tasks run.
+ * Checks repositories and images. Each repository must exist and accept the stage's tags. Each image must exist, for
+ * the platform on which its tasks run.
  */
 
 import { BatchGetProjectsCommand } from '@aws-sdk/client-codebuild';
@@ -66,7 +66,7 @@ export async function checkProjects(
   }
 }
 
-/** Returns the tags that name another image after each push. */
+/** Returns the tags that refer to another image after each push. */
 function movingTags({ tag, mirror }: ImageConfig, tags: readonly string[] = []): readonly string[] {
   if (mirror !== undefined) return [];
   return tag === undefined ? tags.filter((one) => !/\{(commit|tag)\}/.test(one)) : [tag];
@@ -104,7 +104,7 @@ export async function checkPlatforms(
   );
 }
 
-/** Takes an image of a task definition apart: host/repository:tag or host/repository@digest. */
+/** Splits an image reference of a task definition: host/repository:tag or host/repository@digest. */
 export function referenceOf(image: string) {
   const [, host = '', path = ''] = /^([^/]+)\/(.+)$/.exec(image) ?? [];
   const [, repository = path, digest, tag] = /^([^:@]+)(?:@(.+)|:(.+))$/.exec(path) ?? [];

@@ -114,7 +114,7 @@ export const KNOWN_ERRORS: readonly KnownError[] = [
   },
 ];
 
-/** @returns the causes of the known errors that the text has in it */
+/** @returns the causes of the known errors that the text contains */
 export function causesOf(text: string): readonly string[] {
   return KNOWN_ERRORS.flatMap(({ pattern, causes }) => {
     const match = pattern.exec(text);

@@ -1,6 +1,6 @@
 /**
- * Reads a repository's lifecycle policy, and finds the images in use that it removes or archives. A running service
- * needs its image for every new task, so such an image must never expire.
+ * Reads a repository's lifecycle policy, and finds the images in use that the policy removes or archives. A running
+ * service needs its image for every new task, so such an image must never expire.
  */
 
 import {
@@ -19,7 +19,7 @@ import { bad, type Check, good, unknown, warning } from './check.ts';
 import { referenceOf } from './images.ts';
 
 const DAY = 86_400_000;
-/** A rule that takes an image within this many days is a failed check. A later one is a warning. */
+/** An image that expires within this many days is a failed check. A later one is a warning. */
 const SOON = 14;
 
 interface Rule {
@@ -100,7 +100,7 @@ function pushedAt({ imagePushedAt }: ImageDetail): number {
   return imagePushedAt?.getTime() ?? 0;
 }
 
-/** Of several prefixes or patterns in one rule, an image must have a tag for each. */
+/** If a rule has several prefixes or patterns, an image must have a tag for each. */
 function isSelected(
   { tagStatus, tagPrefixList = [], tagPatternList = [] }: Rule['selection'],
   { imageTags = [] }: ImageDetail,

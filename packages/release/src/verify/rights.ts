@@ -1,5 +1,5 @@
 /**
- * Asks IAM whether the caller may do what a release does, on the resources of this stage, and whether execution roles
+ * Asks IAM whether the caller has the rights for a release on the resources of this stage, and whether execution roles
  * may read what their tasks need to start.
  */
 
@@ -140,7 +140,7 @@ function rolesOf(definitions: readonly TaskDefinition[], triggers: readonly Trig
   return [...new Set([...ofTasks, ...ofTriggers])].flatMap((role) => role || []);
 }
 
-/** Lists what an execution role needs, by role: secrets, images and logs. */
+/** Lists the resources that execution roles need, by role: secrets, images and logs. */
 export function rightsOfExecution(
   stage: ReleaseConfig['stage'],
   definitions: readonly TaskDefinition[],
@@ -244,7 +244,7 @@ async function check(
   return good(what);
 }
 
-/** Conditions on what IAM's simulation does not know make an action look denied. */
+/** A condition on a value that IAM's simulation does not know makes an action look denied. */
 function hasConditions({ MissingContextValues = [] }: EvaluationResult): boolean {
   return MissingContextValues.length > 0;
 }

@@ -84,7 +84,7 @@ async function checkParameters(clients: Clients, Names: string[]): Promise<reado
 }
 
 /**
- * Judges the secret that a program reads by itself. All of its keys count, and empty ones may be meant.
+ * Judges the secret that a program itself reads. All of its keys count, and empty values may be intended.
  * @returns the problems, with names of keys but no values
  */
 export function identityProblems(text: string): readonly string[] {
@@ -106,7 +106,7 @@ function isUnfilled(value: unknown): boolean {
   return NO_VALUE.test(value.trim()) || isPlaceholder(value);
 }
 
-/** @returns the object, or why the text is none */
+/** @returns the object, or why the text is not one */
 function objectOf(text: string): Readonly<Record<string, unknown>> | string {
   try {
     const parsed: unknown = JSON.parse(text);

@@ -1,4 +1,4 @@
-/** Checks the target groups of services: they exist, have a load balancer, and fit the task definitions. */
+/** Checks the target groups of services: each must exist, have a load balancer, and fit the task definitions. */
 
 import { DescribeServicesCommand, type LoadBalancer, type TaskDefinition } from '@aws-sdk/client-ecs';
 import {
@@ -49,7 +49,7 @@ export async function checkTargetGroups(
   );
 }
 
-/** @returns why tasks of this definition cannot get requests through this group */
+/** @returns why this group cannot send requests to tasks of this definition */
 export function misfit(
   { LoadBalancerArns = [], TargetType = 'instance' }: TargetGroup,
   { containerName = '', containerPort }: LoadBalancer,

@@ -1,4 +1,6 @@
-/** Checks what starts scheduled tasks: rules of EventBridge, their targets, and schedules of EventBridge Scheduler. */
+/**
+ * Checks the triggers of scheduled tasks: rules of EventBridge, their targets, and schedules of EventBridge Scheduler.
+ */
 
 import { DescribeRuleCommand, type Target } from '@aws-sdk/client-eventbridge';
 import type { GetScheduleCommandOutput } from '@aws-sdk/client-scheduler';

@@ -1,4 +1,4 @@
-/** Finds out what troubles services now: recent events of ECS, and tasks that stopped. */
+/** Finds present problems of services: recent events of ECS, and stopped tasks. */
 
 import type { Cloud, Service } from '../release/cloud.ts';
 import { whyStopped } from '../release/judge.ts';
@@ -34,11 +34,11 @@ export async function troublesOf(
   return all.flat();
 }
 
-/** Returns the events of trouble since the service was last steady. Older ones are over. */
+/** Returns the events about problems since the service was last steady. Older problems are over. */
 function eventsSinceSteady({ events }: Service): readonly string[] {
   const steady = events.findIndex(({ message }) => message.includes('has reached a steady state'));
   const recent = steady < 0 ? events : events.slice(0, steady);
-  // Events of the same kind differ by their task only.
+  // Events of the same kind differ only in their task.
   const byKind = new Map(
     recent
       .filter(({ message }) => TROUBLED.test(message))

@@ -72,7 +72,7 @@ async function checkRecord(place: string, read: () => Promise<unknown>): Promise
   }
 }
 
-/** @returns `all`: the images, when each of them is there */
+/** @returns `all`: the images, if each of them exists */
 async function checkImages(clients: Clients, config: ReleaseConfig) {
   const answers = await Promise.all(
     imagesIn(config).map(async (name) => ({
@@ -113,7 +113,7 @@ function definitionsAfter(plan: Plan, observed: Observed): readonly TaskDefiniti
   return [...new Set(revisions.map((one) => definitionOf(one, plan, observed)))];
 }
 
-/** Returns what services run after the release, or what they run now if the release cannot be planned. */
+/** Returns what services will run after the release, or what they run now if the release cannot be planned. */
 function byService(
   { services = {} }: ReleaseConfig,
   observed: Observed,

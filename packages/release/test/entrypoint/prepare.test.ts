@@ -1,4 +1,4 @@
-/** What ecs-entrypoint does before the program takes over, against a stand-in of Secrets Manager. */
+/** The work of ecs-entrypoint before the program starts, with a simulated Secrets Manager. */
 
 import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';

@@ -39,7 +39,7 @@ async function write(web: string, job: string): Promise<void> {
     await writeFile(join(cwd, `${name}.Dockerfile`), dockerfile(script));
 }
 
-/** As one types it in a shell. */
+/** The words as a user types them in a shell. */
 const typed = (words: readonly string[]) =>
   ['ecs-release', ...words].map((word) => (/^[\w=./-]+$/.test(word) ? word : `'${word}'`)).join(' ');
 
@@ -53,7 +53,7 @@ async function show(commit: string, words: readonly string[], expected = 0): Pro
   if (code !== expected) throw new Error(`"${words.join(' ')}" exited with ${code}, not ${expected}`);
 }
 
-/** A shell on a terminal in a task of the service: types each line at the prompt. */
+/** Opens a shell on a terminal in a task of the service, and types each line at the prompt. */
 async function showShell(lines: readonly string[]): Promise<void> {
   await using access = await ShellAccess.start();
   const words = ['exec', '--stage', 'staging', '--set', 'commit=good', '--service', 'portal'];
@@ -65,7 +65,8 @@ async function showShell(lines: readonly string[]): Promise<void> {
   const left = [...lines];
   let shown = '';
   child.onData((text) => {
-    // Busybox asks the terminal where its cursor is. The terminal of whoever watches must not answer.
+    // Busybox asks the terminal for the position of its cursor. The terminal of the person who watches the demo must
+    // not answer.
     process.stdout.write(text.replaceAll('\x1b[6n', ''));
     shown += text;
     if (!/[#$] \S*$/.test(shown)) return;

@@ -1,4 +1,6 @@
-/** The executable ecs-entrypoint as the first process of containers without Node, with ministack's Secrets Manager. */
+/**
+ * The executable ecs-entrypoint as the first process of containers without Node, with the Secrets Manager of ministack.
+ */
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -25,7 +27,7 @@ const work = mkdtempSync(join(tmpdir(), 'entrypoint-'));
 const executable = join(work, 'ecs-entrypoint');
 let host: AwsHost;
 
-/** What the image has: the executable, the C and C++ libraries that Debian's images have, and a shell. */
+/** Makes an image with the executable, the C and C++ libraries that Debian's images have, and a shell. */
 function makeImage(): void {
   const root = join(work, 'root');
   const put = (from: string, to = from) => {
@@ -110,10 +112,10 @@ test('the program is process 1, gets the secret, and sets the container’s exit
 });
 
 test('the program inherits no changed signal, no descriptor and no other process', () => {
-  // A shell changes its signals itself.
+  // A shell changes the handling of signals itself.
   const lines = run('/proc/self/fdinfo/2', 'look').stdout.split('\n');
   const masks = lines.flatMap((line) => /^Sig\w+:\s+(\w+)$/.exec(line)?.[1] ?? []);
-  // Signals 32 and 33 are the C library's own: it may ignore them, and no program can use them.
+  // Signals 32 and 33 belong to the C library: it may ignore them, and no program can use them.
   const ofPrograms = masks.map((mask) => BigInt(`0x${mask}`) & ~(0b11n << 31n));
   assert.deepEqual(ofPrograms, [0n, 0n]);
   const flags = lines.flatMap((line) => /^flags:\s+(\d+)/.exec(line)?.[1] ?? []);

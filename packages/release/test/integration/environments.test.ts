@@ -1,4 +1,4 @@
-/** Configurations and environments that are made from what there is. No task really runs. */
+/** Configurations and environments that are derived from existing services. No task really runs. */
 
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
@@ -76,7 +76,7 @@ test('init writes a configuration of the cluster that matches what runs', async 
   assert.ok(code === 0 || code === 6, stderr);
 });
 
-/** Leaves a release behind as a process does that dies in the middle. */
+/** Leaves a release behind like a process that dies in the middle of it. */
 async function leaveUnfinished(id: string): Promise<void> {
   const ledger = new Ledger(new DirectoryStore(join(cwd, 'record')), systemClock, 'shop', 'pr');
   const held = await ledger.lock({ release: id, owner: 'somebody', patience: 0, onWait: () => {} });

@@ -1,4 +1,4 @@
-/** Twelve services and more than a hundred families, over a network and an AWS that are not kind. */
+/** Twelve services and more than a hundred families, with a faulty network and a slow AWS. */
 
 import assert from 'node:assert/strict';
 import { mkdtemp, writeFile } from 'node:fs/promises';
@@ -145,7 +145,7 @@ test('throttling, failures, lost answers, stale reads and short pages do not bre
   proxy.pageSize = 7;
   proxy.decide = (action) => {
     calls += 1;
-    // A copy that is behind is AWS's way with services; a lock in S3 is always read as it was written.
+    // AWS may return old data about services. A lock in S3 is always read as it was written.
     if (action === 'DescribeServices') looks += 1;
     if (action === 'DescribeServices' && looks % 3 === 0) return 'stale';
     return calls % 6 === 0 ? kinds[(calls / 6) % kinds.length] : undefined;

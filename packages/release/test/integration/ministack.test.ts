@@ -1,4 +1,4 @@
-/** The main journey with real containers: deploy, a broken release that goes back, a rollback, a kill. */
+/** The main journey with real containers: a deploy, a broken release that is taken back, a rollback, and a kill. */
 
 import assert from 'node:assert/strict';
 import { mkdtemp, writeFile } from 'node:fs/promises';

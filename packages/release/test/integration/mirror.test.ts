@@ -1,4 +1,4 @@
-/** An image of another registry that is copied into ECR and deployed, though the network breaks on both ways. */
+/** An image of another registry is copied into ECR and deployed, although the network fails in both directions. */
 
 import assert from 'node:assert/strict';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
@@ -26,7 +26,7 @@ test('an image of another registry is copied into ECR despite resets, and runs b
   await using aws = await AwsHost.start();
   await using _ = await startSecondRegistry();
   await using there = await CuttingProxy.start(SECOND_REGISTRY, 1);
-  // Docker itself repeats the layer, but not the configuration of the image that comes after it.
+  // Docker itself retries the layer, but not the image's configuration, which follows it.
   await using here = await CuttingProxy.start(REGISTRY, 2);
   await using place = await mkdtempDisposable(join(tmpdir(), 'mirror-'));
   await aws.makeCluster('shop');

@@ -1,4 +1,4 @@
-/** Commands that look at a stage, or reach into its tasks, as a person runs them; without containers. */
+/** Commands that show a stage, or reach into its tasks, as a user runs them; without containers. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -146,7 +146,7 @@ const STOPPED = {
 
 const changed = (all: unknown, by: Json) => (all as readonly Json[]).map((one) => ({ ...one, ...by }));
 
-/** Tasks that ECS Exec reaches: a program of this machine instead of one in a container. */
+/** Tasks that ECS Exec can reach: a program of this machine stands for one in a container. */
 async function reachable(): Promise<SessionService> {
   const sessions = await SessionService.start();
   const containers = [

@@ -1,4 +1,4 @@
-/** Logs of tasks, against a stand-in of CloudWatch Logs. */
+/** Logs of tasks, with a simulated CloudWatch Logs. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -113,7 +113,7 @@ test('a followed log includes streams and tasks that start later, and ends when 
         tasks = ['2222'];
         store.add('ecs/app/2222', 'second 2');
       }
-      // The first task is gone from the list, and is read to its end.
+      // The first task has disappeared from the list, and its log is read to the end.
       if (message === 'second 2') store.add('ecs/app/1111', 'last of first 3');
       if (message === 'last of first 3') stop.abort(new Error('enough'));
     }

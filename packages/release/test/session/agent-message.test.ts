@@ -1,4 +1,4 @@
-/** The codec of the data channel's messages, against bytes that the agent's own tests describe, and against itself. */
+/** The codec of the data channel's messages, compared with bytes from the agent's own tests, and with itself. */
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

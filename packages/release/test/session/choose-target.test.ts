@@ -1,4 +1,4 @@
-/** The choice of a container, and what keeps ECS Exec from it. */
+/** The choice of a container, and the reasons why ECS Exec cannot run in it. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** How commands in containers fail, and how their sessions end. */
+/** Failures of commands in containers, and the ends of their sessions. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** ECS Exec against a stand-in of the service, with an agent that runs real programs on a real terminal. */
+/** ECS Exec with a simulated service, whose agent runs real programs on a real terminal. */
 
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
@@ -7,7 +7,7 @@ import { PAYLOAD } from '../../src/session/payloads.ts';
 import { exec, service } from '../support/exec-world.ts';
 import { pipes, Terminal } from '../support/session-streams.ts';
 
-/** A network that loses a tenth, repeats a tenth, and delays some. */
+/** A network that loses a tenth of the messages, duplicates a tenth, and delays some. */
 function badNetwork(): () => readonly number[] {
   let count = 0;
   return () => {
@@ -154,7 +154,7 @@ test('input waits while the service pauses publication', async () => {
   const [agent] = there.agents;
   await agent?.flushed();
   agent?.control('pause_publication');
-  // Messages of a socket are in order: who shows this has seen the pause.
+  // Messages of a socket arrive in order, so a client that shows this text has received the pause.
   agent?.output(PAYLOAD.output, Buffer.from('paused'));
   await terminal.stdout.until(/paused/);
   const before = agent?.inputs.length;

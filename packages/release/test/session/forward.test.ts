@@ -1,4 +1,4 @@
-/** A local port that leads into a container, against a stand-in of the service with an agent in plain mode. */
+/** A local port that is forwarded into a container, with a simulated service whose agent is in plain mode. */
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -32,7 +32,7 @@ interface World extends AsyncDisposable {
   readonly there: SessionService;
   readonly localPort: number;
   readonly failures: unknown[];
-  /** The first one. */
+  /** The first failure. */
   readonly failure: Promise<unknown>;
   readonly stop: AbortController;
   readonly forwarding: Promise<void>;
@@ -74,14 +74,14 @@ async function forward(accept: (socket: Socket) => void, more: Partial<ForwardOp
   };
 }
 
-/** The next data, or why there is none. */
+/** Resolves with the next data, or with the reason why there is none. */
 async function heard({ failure }: World, socket: Socket): Promise<Buffer> {
   const failed = failure.then((error) => Promise.reject(error as Error));
   const [data] = await Promise.race([once(socket, 'data'), failed]);
   return data;
 }
 
-/** Sends, and reads until `length` bytes have come. */
+/** Sends the bytes, and reads until `length` bytes have arrived. */
 async function talk(port: number, bytes: Buffer, length = bytes.length): Promise<Buffer> {
   const socket = connect(port, '127.0.0.1');
   socket.write(bytes);
@@ -157,7 +157,7 @@ test('if a connection breaks before its session is open, the session ends', asyn
   const choose = there.agent;
   there.agent = (call) => {
     socket.resetAndDestroy();
-    // A server that speaks first, at once.
+    // A server that speaks first, without a delay.
     const start = (agent: SessionAgent) => {
       agent.output(1, Buffer.from('220 ready'));
       return { input: () => {}, stop: () => {} };

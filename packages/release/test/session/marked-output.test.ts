@@ -1,4 +1,4 @@
-/** The command line that brings an exit code back, and the output that it marks. */
+/** The command line that makes the exit code available, and the output with its marks. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-/** The stream on the data channel, over a network that loses, repeats, delays and reorders. */
+/** The stream on the data channel, over a network that loses, duplicates, delays and reorders messages. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -10,10 +10,10 @@ import { VirtualTimers } from '../support/virtual-timers.ts';
 
 const AGENT_END: StreamEnd = { incoming: CLIENT_END.outgoing, outgoing: CLIENT_END.incoming };
 
-/** What happens to one transmission: how often it arrives, and after how many milliseconds each time. */
+/** The delays in milliseconds after which one transmission arrives, one for each arrival. */
 type Fate = readonly number[];
 
-/** Fates from a list; after it the network is well, so that nothing is lost for ever. */
+/** Fates from a list. After the list, the network works, so that nothing is lost for ever. */
 function fates(list: readonly Fate[]): () => Fate {
   let count = 0;
   return () => list[count++] ?? [1];

@@ -1,4 +1,4 @@
-/** The socket of a session against services that accept and hang up, or do not accept. */
+/** The socket of a session with services that accept and hang up, or that do not accept. */
 
 import assert from 'node:assert/strict';
 import { channel } from 'node:diagnostics_channel';
@@ -9,7 +9,7 @@ import { WebSocketServer } from 'ws';
 import { ResumingSocket, type SocketOptions } from '../../src/session/resuming-socket.ts';
 import type { Timers } from '../../src/session/timers.ts';
 
-/** Pauses that are only counted. */
+/** Pauses that only count. */
 function countedPauses() {
   const pauses: number[] = [];
   const timers: Timers = {

@@ -1,6 +1,6 @@
 /**
- * AWS without AWS, on a test host of its own: ministack with a private Docker Engine, where ECS's tasks are real
- * containers and ECR is a real registry.
+ * A simulated AWS on a test host of its own: ministack with a private Docker Engine. ECS's tasks are real containers,
+ * and ECR is a real registry.
  */
 
 import assert from 'node:assert/strict';
@@ -51,7 +51,7 @@ export class AwsHost implements AsyncDisposable {
   readonly clients = new Clients('us-east-1');
   readonly #children: ChildProcess[] = [];
 
-  /** @param hasDocker false: tasks are only told of */
+  /** @param hasDocker false: tasks exist only in ministack's answers */
   static async start(hasDocker = true): Promise<AwsHost> {
     assert.equal(process.env.TEST_OWN_HOST, 'yes', 'run it with make test FILES="…", on a host of its own');
     assert.ok(existsSync(MINISTACK), 'ministack is not installed; run make tools/aws/.venv/.stamp');
@@ -90,7 +90,10 @@ export class AwsHost implements AsyncDisposable {
     await ecr.send(new CreateRepositoryCommand({ repositoryName }));
   }
 
-  /** Without Docker: an image that nobody can run. @returns its digest */
+  /**
+   * Without Docker, this registers an image that cannot run.
+   * @returns its digest
+   */
   async putImage(repositoryName: string, imageTag: string): Promise<string> {
     const imageManifest = JSON.stringify({ schemaVersion: 2, tag: imageTag });
     const { image } = await (await this.clients.ecr()).send(
@@ -133,7 +136,7 @@ export function docker(...words: readonly string[]): string {
   return execFileSync('docker', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** Pushes an image that has a shell, runs this script, and has a layer of its own with so many random bytes. */
+/** Pushes an image with a shell that runs this script, and with a separate layer of random bytes. */
 export function pushImage(reference: string, script: string, bytes = 0): void {
   const directory = mkdtempSync(join(tmpdir(), 'image-'));
   try {
@@ -161,7 +164,7 @@ export function pushImage(reference: string, script: string, bytes = 0): void {
 /** A program that runs until it is stopped. */
 export const LASTING = 'trap "exit 0" TERM; sleep 3600 & wait';
 
-/** Waits until this does not fail. */
+/** Retries until the call succeeds. */
 export async function answering(ask: () => unknown): Promise<void> {
   const end = Date.now() + PATIENCE;
   for (;;) {

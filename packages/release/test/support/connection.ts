@@ -1,4 +1,4 @@
-/** How one process sees the simulated AWS: calls fail, answers get lost, and the process dies. */
+/** A process's view of the simulated AWS: calls fail, answers are lost, and the process dies. */
 
 import type { TaskDefinition } from '@aws-sdk/client-ecs';
 import type { Store } from '../../src/record/store.ts';
@@ -93,7 +93,7 @@ export function connect(
   return { cloud, store: storeOf(aws, call) };
 }
 
-/** AWS has the count in the target, and the schedule in the rule. */
+/** In AWS, the count is in the target, and the schedule is in the rule. */
 function asAwsHasIt({ count, schedule, ...one }: Trigger): Trigger {
   const { EcsParameters } = one.whole as { readonly EcsParameters?: object };
   return {

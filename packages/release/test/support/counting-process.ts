@@ -1,4 +1,4 @@
-/** Counts up in a store, as often as it is told: `counting-process.ts DIRECTORY TIMES`. */
+/** Increments a number in a store a given number of times: `counting-process.ts DIRECTORY TIMES`. */
 
 import { DirectoryStore } from '../../src/record/directory-store.ts';
 

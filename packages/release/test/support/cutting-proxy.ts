@@ -1,4 +1,4 @@
-/** Stands before a registry, and resets the connection in the middle of the first blobs that pass it. */
+/** A proxy in front of a registry that resets the connection in the middle of the first blobs. */
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
@@ -24,7 +24,7 @@ export class CuttingProxy implements AsyncDisposable {
 
   /**
    * @param target such as localhost:5000
-   * @param times how many transfers it cuts
+   * @param times the number of transfers to cut
    */
   static async start(target: string, times: number): Promise<CuttingProxy> {
     const server = createServer().listen(0, '127.0.0.1');
@@ -43,7 +43,7 @@ export class CuttingProxy implements AsyncDisposable {
 
   async #pass(given: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = 'GET', url = '/', headers } = given;
-    // The name of the host stays, so that the registry's answers lead to this proxy.
+    // The host name stays unchanged, so that the registry's answers refer to this proxy.
     const passed = request(new URL(url, `http://${this.#target}`), { method, headers });
     const answered = once(passed, 'response');
     answered.catch(() => {});

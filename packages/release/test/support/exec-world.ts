@@ -1,4 +1,4 @@
-/** ECS Exec against a stand-in of the service: a task that runs, and the call under test. */
+/** ECS Exec with a simulated service: a running task, and the call under test. */
 
 import { type ExecOptions, execInTask } from '../../src/session/exec.ts';
 import { SessionService } from './session-service.ts';

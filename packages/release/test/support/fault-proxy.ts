@@ -1,6 +1,6 @@
 /**
- * Stands before ministack and is less kind: it throttles, fails, breaks connections after the work was done, answers
- * from a copy that is behind, gives short pages, and changes answers. It counts the calls.
+ * A proxy in front of ministack that behaves worse: it throttles, fails, breaks connections after the work was done,
+ * answers with old data, returns short pages, and changes answers. It counts the calls.
  */
 
 import { once } from 'node:events';
@@ -26,11 +26,11 @@ export class FaultProxy implements AsyncDisposable {
   readonly url: string;
   /** Decides by the action, such as `UpdateService`. */
   decide: (action: string) => Break = () => undefined;
-  /** Answers an action in the place of AWS. */
+  /** Answers an action instead of AWS. */
   instead: (action: string, request: Json) => Promise<Json | undefined> = async () => undefined;
-  /** Changes what AWS answers to an action. */
+  /** Changes AWS's answer to an action. */
   reshape: (action: string, answer: Json) => Json = (_, answer) => answer;
-  /** Entries of a page. */
+  /** The number of entries on a page. */
   pageSize: number | undefined;
   /** The lists that had more than one page. */
   readonly cut = new Set<string>();
@@ -84,7 +84,7 @@ export class FaultProxy implements AsyncDisposable {
     setTimeout(() => given.socket.destroy(), 5);
   }
 
-  /** What AWS answers, in short pages and as the test wants it. */
+  /** Returns AWS's answer, in short pages and with the changes of the test. */
   async #ask(action: string, given: IncomingMessage, body: Buffer): Promise<Answer> {
     const { pathname, searchParams } = new URL(given.url ?? '/', this.#target);
     const isGet = body.length === 0;
@@ -124,7 +124,7 @@ export class FaultProxy implements AsyncDisposable {
   }
 }
 
-/** The action of a request. Only S3 and Scheduler say it in the path. */
+/** The action of a request. For S3 and Scheduler, it follows from the path. */
 function actionOf({ headers, method, url = '/' }: IncomingMessage): string {
   const [path] = url.split('?');
   if (method === 'GET' && path === '/schedules') return 'ListSchedules';

@@ -1,4 +1,4 @@
-/** AWS's JSON services, as far as a test answers for them: one function for each action. */
+/** Simulates AWS's JSON services with one function for each action. */
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -19,7 +19,7 @@ export class Refusal extends Error {
 
 export class JsonAws implements AsyncDisposable {
   readonly #server: Server;
-  /** What every client of this stand-in is made with. */
+  /** The settings for every client of this simulation. */
   readonly settings;
   readonly ecs: ECSClient;
   readonly logs: CloudWatchLogsClient;

@@ -1,4 +1,4 @@
-/** CloudWatch Logs' streams in a test: pages of any size, tokens, and empty pages that are not the end, as AWS has them. */
+/** Simulates CloudWatch Logs' streams: pages of any size, tokens, and empty pages that are not the end. */
 
 import { type Body, Refusal } from './json-aws.ts';
 
@@ -9,9 +9,9 @@ interface Line {
 
 export class LogStore {
   readonly streams = new Map<string, Line[]>();
-  /** Events of a page, asked for each. 0 is an empty page with another token. */
+  /** Returns the number of events of the next page. 0 means an empty page with another token. */
   pageSize: () => number = () => 3;
-  /** Whether to refuse a request. */
+  /** Returns the error of a refused request, if it must be refused. */
   refusal: () => string | undefined = () => undefined;
 
   add(stream: string, ...messages: string[]): void {
@@ -37,7 +37,7 @@ export class LogStore {
   };
 }
 
-/** A clock on which a sleep takes no time, but lets the others go on. */
+/** A clock on which a sleep takes no time, but yields to other tasks. */
 export function hurriedClock(slept: (milliseconds: number) => void = () => {}) {
   let now = 0;
   return {
@@ -46,7 +46,7 @@ export function hurriedClock(slept: (milliseconds: number) => void = () => {}) {
       now += milliseconds;
       slept(milliseconds);
       await new Promise(setImmediate);
-      // As the timers of Node do.
+      // Like Node's timers.
       if (signal?.aborted) throw new DOMException('The operation was aborted', 'AbortError');
     },
     timeout: () => new AbortController().signal,

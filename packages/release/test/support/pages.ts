@@ -1,4 +1,4 @@
-/** Cuts the answers of AWS's lists into short pages, because ministack gives some lists whole. */
+/** Cuts the answers of AWS's lists into short pages, because ministack returns some lists as a whole. */
 
 /** The entries and the token of each list, by action. */
 const LISTS: Readonly<Record<string, readonly [entries: string, token: string]>> = {
@@ -16,15 +16,15 @@ const LISTS: Readonly<Record<string, readonly [entries: string, token: string]>>
 type Json = Readonly<Record<string, unknown>>;
 
 export interface Page {
-  /** What AWS is asked for: the whole list. */
+  /** The request for the whole list. */
   readonly request: Json;
   /** Cuts the answer. */
   cut(answer: Json): Json;
 }
 
-/** @returns undefined when the action is no list */
+/** @returns undefined when the action is not a list */
 export function pageOf(action: string, given: Json, size: number): Page | undefined {
-  // ministack gives at most 100 rules, and takes a limit.
+  // ministack returns at most 100 rules, and accepts a limit.
   if (action === 'ListRules') return { request: { ...given, Limit: size }, cut: (answer) => answer };
   const [entries, token] = LISTS[action] ?? [];
   if (entries === undefined || token === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** Releases in the simulated AWS, each made by a process of its own, as the command line makes them. */
+/** Releases in the simulated AWS. Each is made by a separate process, as with the command line. */
 
 import assert from 'node:assert/strict';
 import type { ReleaseConfig } from '../../src/config/read.ts';
@@ -53,13 +53,13 @@ export async function makeRelease(aws: SimulatedAws, owner: string, process: Pro
   } catch (error) {
     if (error instanceof ReleaseError) return error.kind;
     assert.ok(error instanceof Error);
-    // AWS's own errors, and faults of this tool, which are of other classes.
+    // AWS's own errors, and bugs of this tool, have other classes.
     if (error.constructor !== Error && error.name !== 'AbortError') throw error;
     return 'failed';
   }
 }
 
-/** Takes the lock from its holder, dead or alive. */
+/** Takes the lock from its holder, whether the holder is alive or dead. */
 export async function unlock(
   aws: SimulatedAws,
   owner: string,
@@ -94,7 +94,7 @@ export function recordsOf(aws: SimulatedAws): readonly ReleaseRecord[] {
     .map(([, { text }]) => JSON.parse(text));
 }
 
-/** Asserts that the stage runs one release, and that the records say which, unless a release is still to be settled. */
+/** Asserts that the stage runs one release, and that the records name it, unless a release is still unsettled. */
 export function assertTrue(aws: SimulatedAws): void {
   assert.deepEqual(aws.violations, []);
   const { lock, inFlight, current } = JSON.parse(aws.objects.get('shop/live/stage.json')?.text ?? '{}');

@@ -1,6 +1,6 @@
 /**
- * Makes the rollouts in ministack's answers as slow as AWS's: the new tasks come and go until they are healthy, and the
- * old ones drain for as long as their target group delays the deregistration.
+ * Makes the rollouts in ministack's answers as slow as AWS's: the new tasks start and stop until they are healthy, and
+ * the old ones drain for the deregistration delay of their target group.
  */
 
 type Json = Readonly<Record<string, unknown>>;
@@ -12,40 +12,40 @@ interface Service {
   readonly runningCount: number;
 }
 
-/** Looks at a service until its new tasks are healthy, and until its old tasks are gone. */
+/** The number of reads of a service until its new tasks are healthy, and until its old tasks are gone. */
 const HEALTHY = 5;
 const GONE = 9;
 
 export class Rollouts {
   readonly #step: number | undefined;
-  /** For each service that was updated: how often it was looked at since, and when it was updated. */
+  /** For each updated service: the number of reads since the update, and the time of the update. */
   readonly #looks = new Map<string, number>();
   readonly #updatedAt = new Map<string, number>();
   readonly #before = new Map<string, string>();
-  /** Which services were healthy, and had no old tasks left, when something was noted. */
+  /** The services that were healthy, and that had no old tasks left, at each note. */
   readonly notes = new Map<
     string,
     { readonly healthy: readonly string[]; readonly gone: readonly string[] }
   >();
 
-  /** @param step milliseconds that stand for a look; undefined: looks count */
+  /** @param step milliseconds that count as one read; undefined: reads count */
   constructor(step?: number) {
     this.#step = step;
   }
 
-  /** When the last of the old tasks are gone, by `performance.now()`. Only with a step. */
+  /** When the last of the old tasks are gone, by `performance.now()`. Only available with a step. */
   get endedAt(): number {
     return Math.max(...this.#updatedAt.values()) + GONE * (this.#step ?? 0);
   }
 
-  /** Notes how far the rollouts are. Only the first time counts. */
+  /** Records the progress of the rollouts. Only the first call counts. */
   note(what: string): void {
     if (this.notes.has(what)) return;
     const after = (look: number) => [...this.#looks].flatMap(([name, at]) => (at > look ? [name] : []));
     this.notes.set(what, { healthy: after(HEALTHY), gone: after(GONE) });
   }
 
-  /** @returns the answer as AWS would give it */
+  /** @returns the answer that AWS would give */
   reshape(action: string, answer: Json): Json {
     if (action === 'UpdateService') {
       const { serviceName } = answer.service as Service;

@@ -1,4 +1,4 @@
-/** A registry besides ECR: Debian's docker-registry, on this machine. */
+/** A registry other than ECR: Debian's docker-registry, on this machine. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -32,7 +32,7 @@ export async function startSecondRegistry(): Promise<AsyncDisposable> {
   };
 }
 
-/** @returns the digest that a tag has in that registry */
+/** @returns the digest of a tag in that registry */
 export async function digestThere(repository: string, tag: string): Promise<string> {
   const response = await fetch(`http://${SECOND_REGISTRY}/v2/${repository}/manifests/${tag}`, {
     headers: { accept: 'application/vnd.docker.distribution.manifest.v2+json' },

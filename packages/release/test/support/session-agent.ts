@@ -1,6 +1,7 @@
 /**
- * The agent's end of a data channel, written from the protocol: numbers and acknowledges messages, sends the oldest one again
- * when no acknowledgement comes, shakes hands, and runs a program. It shares the codec with the client, and nothing else.
+ * The agent's end of a data channel, written from the protocol. It numbers and acknowledges messages, sends the oldest
+ * one again when no acknowledgement arrives, performs the handshake, and runs a program. It shares only the codec with
+ * the client.
  */
 
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
@@ -8,9 +9,9 @@ import { connect } from 'node:net';
 import { spawn } from 'node-pty';
 import { type AgentMessage, decodeMessage, encodeMessage } from '../../src/session/agent-message.ts';
 
-/** What runs at the agent. */
+/** The program behind the agent. */
 export interface Program {
-  /** An input message: payload type and bytes. */
+  /** Receives an input message: payload type and bytes. */
   input(type: number, payload: Buffer): void;
   stop(): void;
 }
@@ -22,9 +23,9 @@ export interface AgentOptions {
   readonly properties?: Readonly<Record<string, unknown>>;
   readonly version?: string;
   readonly moreActions?: readonly object[];
-  /** A data key of KMS: the session is encrypted with it. */
+  /** A data key of KMS that encrypts the session. */
   readonly key?: Buffer;
-  /** Left out of the protocol, as agents before 2.3.50 do. */
+  /** false: without a handshake, like agents before 2.3.50. */
   readonly hasHandshake?: boolean;
 }
 
@@ -39,7 +40,7 @@ export class SessionAgent {
   #expected = 0;
   #program: Program | undefined;
   #isPaused = false;
-  /** What the client said in its handshake. */
+  /** The client's response in its handshake. */
   response: Record<string, unknown> | undefined;
   /** Input messages, in order. */
   readonly inputs: { type: number; payload: Buffer }[] = [];
@@ -133,7 +134,7 @@ export class SessionAgent {
     }
     if (type !== 6) {
       const plain = key && type === 1 ? unseal(key.subarray(32), payload) : payload;
-      // As the agent does, what comes before the end of the handshake is dropped.
+      // Like the real agent, this drops input that arrives before the end of the handshake.
       this.inputs.push({ type, payload: plain });
       this.#program?.input(type, plain);
       return;
@@ -198,7 +199,7 @@ function unseal(key: Buffer, sealed: Buffer): Buffer {
   return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]);
 }
 
-/** Runs the command on a terminal, as the agent in a container does: without a shell, by the words in it. */
+/** Runs the command on a terminal, like the agent in a container: without a shell, with the command's own words. */
 export function terminalProgram(command: string): (agent: SessionAgent) => Program {
   return (agent) => {
     const [file = 'sh', ...words] = splitWords(command);
@@ -220,14 +221,14 @@ export function terminalProgram(command: string): (agent: SessionAgent) => Progr
         try {
           child.kill('SIGKILL');
         } catch {
-          // It has ended.
+          // The process has ended.
         }
       },
     };
   };
 }
 
-/** Connects to a port and carries bytes, as the agent does for a client that declines multiplexing. */
+/** Connects to a port and carries bytes, like the agent for a client that declines multiplexing. */
 export function portProgram(port: number): (agent: SessionAgent) => Program {
   return (agent) => {
     const version = String(agent.response?.ClientVersion);
@@ -248,7 +249,7 @@ export function portProgram(port: number): (agent: SessionAgent) => Program {
   };
 }
 
-/** Words as google/shlex has them: quotes and backslashes, and nothing else of a shell. */
+/** Splits words like google/shlex, which interprets quotes and backslashes, and nothing else of a shell. */
 export function splitWords(text: string): string[] {
   const words: string[] = [];
   for (const [word] of text.matchAll(/(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+/gs))

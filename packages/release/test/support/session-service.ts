@@ -1,6 +1,7 @@
 /**
- * Systems Manager and ECS as far as sessions need them: the calls that give a ticket, and the data channel's WebSocket, with
- * an agent behind it. The network between them can lose, repeat and delay, and cut the connection.
+ * Simulates Systems Manager and ECS as far as sessions need them: the calls that return a ticket, and the data
+ * channel's WebSocket, with an agent behind it. The network between them can lose, duplicate and delay messages, and
+ * cut the connection.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -12,7 +13,7 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type AgentOptions, SessionAgent, terminalProgram } from './session-agent.ts';
 
-/** What happens to a message: how often it arrives, each time after so many milliseconds. */
+/** The delays in milliseconds after which a message arrives, one for each arrival. */
 export type Fate = readonly number[];
 
 interface Session {
@@ -33,26 +34,28 @@ export class SessionService implements AsyncDisposable {
   readonly ecs: ECSClient;
   readonly ssm: SSMClient;
   readonly kms: KMSClient;
-  /** The data key that KMS gives. */
+  /** The data key that KMS returns. */
   readonly key = randomBytes(64);
   /** Every call, in order. */
   readonly calls: { action: string; body: Call }[] = [];
-  /** Requests for WebSockets: their headers. */
+  /** The headers of the requests for WebSockets. */
   readonly requests: IncomingMessage['headers'][] = [];
-  /** What came with the first message of a socket. */
+  /** The contents of the first message of each socket. */
   readonly opened: Call[] = [];
   tasks: readonly object[] = [];
-  /** What the agent of a session is; by default a terminal with the command, or what StartSession names. */
+  /**
+   * Returns the agent of a session; by default a terminal with the command, or the document that StartSession names.
+   */
   agent: (call: Call) => AgentChoice = (call) => ({
     sessionType: 'InteractiveCommands',
     start: terminalProgram(String(call.command)),
   });
   fate: (isToAgent: boolean) => Fate = () => [0];
-  /** An HTTP status instead of a WebSocket. */
+  /** Returns an HTTP status to answer with instead of a WebSocket. */
   refuse: (headers: IncomingMessage['headers']) => number | undefined = () => undefined;
   /** Sees every message of a session, in both directions. */
   observe: (bytes: Buffer) => void = () => {};
-  /** An AWS error instead of an answer. */
+  /** Returns the AWS error to answer an action with. */
   fail: (action: string) => string | undefined = () => undefined;
 
   private constructor(server: Server) {
@@ -102,7 +105,7 @@ export class SessionService implements AsyncDisposable {
     return [...this.#sessions.values()].map(({ agent }) => agent);
   }
 
-  /** Cuts every connection, without a word. */
+  /** Cuts every connection without a close message. */
   cut(): void {
     for (const { socket } of this.#sessions.values()) socket?.terminate();
   }
@@ -120,7 +123,7 @@ export class SessionService implements AsyncDisposable {
     await once(this.#server, 'close');
   }
 
-  /** What this service answers to an action. */
+  /** This service's answer to an action. */
   answer(action: string, body: Call): object {
     switch (action) {
       case 'ListTasks':

@@ -1,4 +1,4 @@
-/** This side of a session in a test: streams that are no terminal, or behave like one. */
+/** The client's side of a session in a test: streams that are not a terminal, or that behave like one. */
 
 import { PassThrough, Readable, Writable } from 'node:stream';
 import type { TerminalInput, TerminalOutput } from '../../src/session/terminal.ts';
@@ -27,13 +27,13 @@ export class Written extends Writable implements TerminalOutput {
     else done();
   }
 
-  /** Resolves when all that was written matches. */
+  /** Resolves when everything that was written matches. */
   async until(pattern: RegExp): Promise<void> {
     while (!pattern.test(this.text)) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 }
 
-/** A person's terminal: what is typed, how large it is, and whether it is raw. */
+/** A person's terminal: the typed input, the size, and whether it is raw. */
 export class Terminal {
   readonly keys = new PassThrough();
   readonly stdin: TerminalInput;
@@ -56,7 +56,7 @@ export class Terminal {
   }
 }
 
-/** Pipes: input that is given, and then its end; or, without any, what a terminal that nobody types at gives. */
+/** Pipes with the given input and then its end; without input, like a terminal at which nobody types. */
 export function pipes(input?: string | Buffer) {
   const stdin: TerminalInput =
     input === undefined

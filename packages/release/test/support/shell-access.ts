@@ -1,6 +1,6 @@
 /**
- * ECS Exec for tasks of ministack, which has none: ExecuteCommand leads to a stand-in of Systems Manager, whose agent
- * runs the command in the task's real container.
+ * ECS Exec for tasks of ministack, which does not support it: ExecuteCommand leads to a simulated Systems Manager,
+ * whose agent runs the command in the task's real container.
  */
 
 import { ENVIRONMENT } from './aws-host.ts';
@@ -41,7 +41,7 @@ export class ShellAccess implements AsyncDisposable {
     );
   }
 
-  /** For the tool. */
+  /** The environment for the tool. */
   get environment(): Readonly<Record<string, string>> {
     return { AWS_ENDPOINT_URL: this.#proxy.url, AWS_ENDPOINT_URL_SSM: this.#sessions.url };
   }

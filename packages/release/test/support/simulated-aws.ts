@@ -1,6 +1,6 @@
 /**
- * ECS, EventBridge and a bucket in memory, for thousands of releases with failures: rollouts that take time, tasks that
- * fail, a circuit breaker.
+ * ECS, EventBridge and a bucket in memory, for thousands of releases with failures: slow rollouts, failing tasks, and a
+ * circuit breaker.
  */
 
 import type { RegisterTaskDefinitionCommandInput, TaskDefinition } from '@aws-sdk/client-ecs';
@@ -40,7 +40,7 @@ export class SimulatedAws {
   readonly definitions: TaskDefinition[] = [];
   readonly services = new Map<string, RunningService>();
   readonly rules = new Map<string, Trigger[]>();
-  /** Services with automatic scaling. Their scheduled scaling is suspended, by somebody else. */
+  /** Services with automatic scaling. An operator has suspended their scheduled scaling. */
   readonly scalable = new Set<string>();
   readonly suspended = new Set<string>();
   readonly tasks = new Map<
@@ -48,13 +48,13 @@ export class SimulatedAws {
     Task & { readonly token: string; readonly endsAt: number; readonly exitCode: number }
   >();
   readonly objects = new Map<string, Stored>();
-  /** What happened that must never happen. */
+  /** Events that must never happen. */
   readonly violations: string[] = [];
   readonly time: VirtualTime;
   hasCircuitBreaker = true;
-  /** Reads are answered from copies that are up to STALE milliseconds old. */
+  /** Whether reads return data that is up to STALE milliseconds old. */
   isBehind = false;
-  /** Does this image run? */
+  /** Whether this image runs. */
   isGood: (image: string) => boolean = () => true;
   #numbers = 0;
   readonly #answers = new Map<string, { readonly at: number; readonly answer: unknown }>();
@@ -118,7 +118,7 @@ export class SimulatedAws {
     return answer;
   }
 
-  /** Only the holder of the lock changes a stage. */
+  /** Records a violation unless the holder of the lock makes the change. */
   noteChange(owner: string, name: string): void {
     const [{ text } = { text: '{}' }] = [...this.objects].flatMap(([place, one]) =>
       place.endsWith('stage.json') ? [one] : [],
@@ -127,7 +127,7 @@ export class SimulatedAws {
     if (lock?.owner !== owner) this.violations.push(`${name} of ${owner}, while ${lock?.owner} has the lock`);
   }
 
-  /** What the service's newest deployment is of. */
+  /** The task definition of the service's newest deployment. */
   runs(service: string): string {
     return this.services.get(service)?.deployments[0]?.taskDefinition ?? '';
   }
@@ -155,7 +155,7 @@ export class SimulatedAws {
     });
   }
 
-  /** Lets happen what has happened until now. */
+  /** Applies everything that has happened until now. */
   settle(service: string): RunningService {
     const one = this.services.get(service) as RunningService;
     const [newest] = one.deployments as [RunningDeployment];

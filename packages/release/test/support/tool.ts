@@ -1,4 +1,4 @@
-/** The command as a user starts it: a process of its own. */
+/** The command as a user starts it, in a separate process. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,12 +15,12 @@ export interface Ran {
 
 export interface Running {
   readonly ended: Promise<Ran>;
-  /** What it has printed until now. */
+  /** The output so far. */
   readonly stdout: string;
   kill(signal: NodeJS.Signals): void;
-  /** Resolves when stderr has said so. */
+  /** Resolves when stderr contains a match. */
   says(what: RegExp): Promise<void>;
-  /** Resolves when stdout has said so. */
+  /** Resolves when stdout contains a match. */
   prints(what: RegExp): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Time and turns for processes that run side by side in one test. Each call to the outside waits for its turn, and the
- * turns are given in an order that a seed decides. Time passes when nobody has anything to do but wait.
+ * Time and turns for processes that run concurrently in one test. Each call to the outside waits for its turn, and a
+ * seed decides the order of the turns. Time passes only when all processes wait.
  */
 
 import type { Clock } from '../../src/clock.ts';
@@ -11,7 +11,7 @@ interface Waiting {
   readonly go: () => void;
 }
 
-/** Numbers from 0 to 1, the same ones for the same seed (mulberry32). */
+/** Numbers from 0 to 1, which depend only on the seed (mulberry32). */
 export function randomOf(seed: number): () => number {
   let state = seed;
   return () => {
@@ -34,7 +34,7 @@ export class VirtualTime {
     this.#random = random;
   }
 
-  /** What a process of this name sees of time. */
+  /** The clock of the process with this name. */
   clockOf(owner: string): Clock {
     return {
       now: () => this.now,
@@ -55,7 +55,7 @@ export class VirtualTime {
     await this.#wait(owner, this.now + Math.floor(this.#random() * 200));
   }
 
-  /** The process does nothing any more, and knows nothing of that. */
+  /** Stops the process for good, without telling it. */
   kill(owner: string): void {
     this.#dead.add(owner);
     this.#waiting = this.#waiting.filter((one) => one.owner !== owner);
@@ -65,7 +65,7 @@ export class VirtualTime {
     return this.#dead.has(owner);
   }
 
-  /** The process stands still for a while, as a laptop does whose lid is closed. */
+  /** Stops the process for a while, like a laptop whose lid is closed. */
   pause(owner: string, milliseconds: number): void {
     this.#pausedUntil.set(owner, this.now + milliseconds);
   }
@@ -78,7 +78,7 @@ export class VirtualTime {
         .map((one) => ({ one, at: Math.max(one.at, this.#pausedUntil.get(one.owner) ?? 0) }))
         .toSorted((a, b) => a.at - b.at);
       if (!next) return;
-      // Those who are due at about the same time go in any order.
+      // Processes that are due at about the same time continue in any order.
       const near = [next, ...others.filter(({ at }) => at - next.at < 300)];
       const chosen = near[Math.floor(this.#random() * near.length)] ?? next;
       this.now = Math.max(this.now, chosen.at);

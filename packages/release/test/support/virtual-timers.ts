@@ -1,4 +1,7 @@
-/** A clock that stands still until its tasks are run: minutes pass in milliseconds, in one order only. */
+/**
+ * A clock that stands still until its tasks are run, so that minutes pass in milliseconds, and always in the same
+ * order.
+ */
 
 import type { Timers } from '../../src/session/timers.ts';
 
@@ -35,7 +38,7 @@ export class VirtualTimers implements Timers {
     return true;
   }
 
-  /** Runs tasks until none is left, or `isSo`. */
+  /** Runs tasks until none is left, or until `isSo` returns true. */
   runUntil(isSo: () => boolean): void {
     while (!isSo()) if (!this.step()) return;
   }
