@@ -1,4 +1,4 @@
-/** Writes the table of what hosted containers may ask of Docker into a document: `accepted-doc.ts DOCUMENT`. */
+/** Writes the table of accepted Docker requests of hosted containers into a document: `accepted-doc.ts DOCUMENT`. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connectRule, createRule, execRule, updateRule } from '../container/creation/accepted-calls.ts';

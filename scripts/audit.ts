@@ -1,6 +1,6 @@
 /**
  * Checks the third-party code that this project distributes: its licences, the integrity hashes of its packages, and
- * known vulnerabilities. The exit code is 1 if something must be done.
+ * known vulnerabilities. The exit code is 1 if something must be fixed.
  *
  * node scripts/audit.ts LICENCES.txt
  */

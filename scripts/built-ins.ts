@@ -1,6 +1,6 @@
 /**
- * Lets a bundle get Node's built-in modules by a call instead of an import. For an import, Node reads all that the module
- * exports, and `http` then loads all of undici.
+ * Lets a bundle get Node's built-in modules by a call instead of an import. For an import, Node reads all exports of
+ * the module, and `http` then loads all of undici.
  */
 
 import { builtinModules } from 'node:module';

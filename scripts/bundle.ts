@@ -1,6 +1,6 @@
 /**
  * Bundles the service, or other entry files, into a directory that Node runs without node_modules. Modules that are
- * loaded on demand are in files of their own, so that a start does not read them.
+ * loaded on demand are in separate files, so that a start does not read them.
  */
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -60,7 +60,7 @@ const { metafile } = await build({
   },
 });
 
-// The console is passed on too: see console.ts.
+// The console is distributed too; see console.ts.
 const { inputs } = metafile;
 for (const path of JSON.parse(readFileSync('build/console-inputs.json', 'utf8')) as string[])
   inputs[path] ??= { bytes: 0, imports: [] };

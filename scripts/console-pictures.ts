@@ -1,6 +1,6 @@
 /**
- * Takes the pictures of the web console that the documentation shows: `console-pictures.ts DIRECTORY`, on a host of its own
- * (test/support/own-host.sh), against the real service with real containers and nodes.
+ * Takes the pictures of the web console for the documentation: `console-pictures.ts DIRECTORY`. It runs on a host of
+ * its own (test/support/own-host.sh), against the real service with real containers and nodes.
  */
 
 import { mkdirSync } from 'node:fs';
@@ -18,7 +18,7 @@ import { TestHost } from '../test/support/test-host.ts';
 const [directory = 'docs/console'] = process.argv.slice(2);
 mkdirSync(directory, { recursive: true });
 
-/** Milliseconds between samples of the service's history, and how many a plot needs to be one. */
+/** Milliseconds between samples of the service's history, and the number of samples that make a useful plot. */
 const SAMPLE = 30_000;
 const SAMPLES = 4;
 const CONTAINERS = 6;

@@ -1,6 +1,6 @@
 /**
- * Builds the web console into one file, which the service serves from: `console.ts OUTPUT`. Everything in it is compressed. What
- * a browser gets before a terminal is opened must stay below a size.
+ * Builds the web console into one file, from which the service serves it: `console.ts OUTPUT`. Everything in it is
+ * compressed. The part that a browser loads before a terminal is opened must stay below a limit.
  */
 
 import { createHash } from 'node:crypto';
@@ -10,7 +10,7 @@ import { gzipSync } from 'node:zlib';
 import { build, type Metafile, type OutputFile } from 'esbuild';
 import type { BuiltFiles } from '../httpserver/console/console-files.ts';
 
-/** Bytes, compressed, before a terminal is opened. */
+/** The limit in bytes, compressed, for the part that is loaded before a terminal is opened. */
 const MOST = 150_000;
 const SOURCE = 'packages/console/src';
 const TYPES: Readonly<Record<string, string>> = {
@@ -35,7 +35,7 @@ const { outputFiles, metafile } = await build({
   format: 'esm',
   jsx: 'automatic',
   jsxImportSource: 'preact',
-  // Of the client, what only Node has is left out: nothing of it is used.
+  // Leaves out the parts of the client that need Node, which the console does not use.
   external: ['node:*', 'undici', 'ws'],
   legalComments: 'none',
   metafile: true,
@@ -76,7 +76,7 @@ function fileOf(name: string, content: Uint8Array, isNamedByContent: boolean): B
   return { type, tag: `"${digest}"`, isNamedByContent, zipped };
 }
 
-/** What the first page loads: the entry and what that imports statically. */
+/** The files that the first page loads: the entry and its static imports. */
 function loadedFirst({ outputs }: Metafile): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (path: string) => {
@@ -109,5 +109,5 @@ console.log(`The console is ${Math.ceil(size / 1000)} kB compressed before a ter
 
 const [output = 'build/console-files.json'] = process.argv.slice(2);
 writeFileSync(output, JSON.stringify(files));
-// For the licences of what the service passes on.
+// For the list of licences of the distributed code.
 writeFileSync(output.replace(/files\.json$/, 'inputs.json'), JSON.stringify(Object.keys(metafile.inputs)));

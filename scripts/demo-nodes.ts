@@ -174,7 +174,9 @@ async function leaveAlone(story: Story, image: string): Promise<boolean> {
   return isLeft && exitCode === 0;
 }
 
-/** Starts Docker for the demo if it is not running. If the service started it, nodes would end with the service. */
+/**
+ * Starts Docker for the demo if it is not running. If the service started Docker, the nodes would end with the service.
+ */
 async function runDocker(): Promise<ChildProcess | undefined> {
   const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
   const answers = () =>

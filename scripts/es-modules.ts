@@ -1,6 +1,6 @@
 /**
- * Takes the ES modules of AWS SDK packages that the code loads on demand. Of a CommonJS module, a bundle would give a
- * dynamic import the default export alone.
+ * Bundles the ES modules of the AWS SDK packages that are loaded on demand. For a CommonJS module, a bundle would give
+ * a dynamic import only the default export.
  */
 
 import { resolve } from 'node:path';

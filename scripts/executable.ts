@@ -28,7 +28,7 @@ const MAIN = 'main.cjs';
 const [bundle = 'build/bundle', output = 'build/ecs-host-service'] = process.argv.slice(2);
 
 interface Carried {
-  /** Paths by name. */
+  /** The paths of the files by name. */
   readonly files: Readonly<Record<string, string>>;
   readonly digest: string;
 }

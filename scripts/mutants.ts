@@ -1,7 +1,8 @@
 /**
- * Changes the parts that must not fail in small ways, one at a time, and runs their unit tests against each change. A
- * change that no test notices is a mutant that survives: `mutants.ts [PART …]`. The exit code is 1 if one survives that
- * is not named in equivalent-mutants.json, where each has the reason why no test can notice it.
+ * Finds untested behaviour in the parts that must not fail. It changes their code in small ways, one at a time, and
+ * runs their unit tests against each change. A mutant is such a change; it survives if no test fails: `mutants.ts [PART
+ * …]`. The exit code is 1 if a mutant survives that is not in equivalent-mutants.json. That file says for each of its
+ * mutants why no test can notice it.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -37,7 +38,7 @@ interface Mutant {
   readonly location: { readonly start: Place; readonly end: Place };
 }
 
-/** From 1. */
+/** Lines and columns count from 1. */
 interface Place {
   readonly line: number;
   readonly column: number;
@@ -49,7 +50,7 @@ interface Report {
 
 const ROOT = join(import.meta.dirname, '..');
 const STRYKER = join(ROOT, 'tools/stryker/node_modules/.bin/stryker');
-/** By file: the code, what takes its place, and why that is the same. */
+/** By file: the code, its replacement, and why both behave in the same way. */
 const EQUIVALENT: Readonly<Record<string, readonly (readonly [string, string, string])[]>> = JSON.parse(
   readFileSync(join(import.meta.dirname, 'equivalent-mutants.json'), 'utf8'),
 );
@@ -58,9 +59,9 @@ function mutate({ files, tests }: Part): Report {
   const work = mkdtempSync(join(tmpdir(), 'mutants-'));
   try {
     const report = join(work, 'report.json');
-    // What is built is not copied.
+    // Build results are linked instead of copied.
     const links = ['build', 'tools'].map((name) => `ln -sfn ${join(ROOT, name)} ${name}`).join('; ');
-    // One process runs each file, and the first file that fails is the last one. Nothing is compiled twice.
+    // Each file runs in one process, and the run ends with the first file that fails. Nothing is compiled twice.
     const node = `NODE_COMPILE_CACHE=${join(work, 'compiled')} ${process.execPath} --test-reporter=dot`;
     const runs = tests.map((name) => `${node} test/unit/${name}.test.ts`).join(' && ');
     const settings = {
@@ -71,11 +72,12 @@ function mutate({ files, tests }: Part): Report {
       jsonReporter: { fileName: report },
       coverageAnalysis: 'off',
       concurrency: 2,
-      // Added to the time that the tests need without a change. On a busy machine, less would count slow tests as hanging.
+      // Added to the duration of the tests without a change. With less, slow tests would count as hanging on a busy
+      // machine.
       timeoutMS: 30_000,
       tempDirName: join(work, 'copies'),
       ignorePatterns: ['build', 'tools', 'docs', 'packages/*/dist'],
-      // There is no compiler of types in this run.
+      // This file does not exist, so nothing checks types in this run.
       tsconfigFile: 'none.json',
     };
     writeFileSync(join(work, 'settings.json'), JSON.stringify(settings));
@@ -91,7 +93,7 @@ function mutate({ files, tests }: Part): Report {
   }
 }
 
-/** On one line. */
+/** Returns the text on one line. */
 function textAt(source: string, { start, end }: Mutant['location']): string {
   const lines = source.split('\n').slice(start.line - 1, end.line);
   const cut = lines.length - 1;

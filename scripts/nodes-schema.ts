@@ -1,4 +1,7 @@
-/** Writes the JSON Schema of a file of nodes, for editors, from what the service checks it against: `nodes-schema.ts OUTPUT`. */
+/**
+ * Writes the JSON Schema of a file of nodes, for editors: `nodes-schema.ts OUTPUT`. The service checks the file against
+ * the same schema.
+ */
 
 import { writeFileSync } from 'node:fs';
 import { NodesFile } from '../managed-nodes/feeds/nodes-file.ts';

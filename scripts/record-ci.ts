@@ -1,10 +1,10 @@
 /**
- * Runs all checks on a clean clone of the current commit, and commits the outcome as a row of a table. So a test that
- * fails only now and then is noticed.
+ * Runs all checks on a clean clone of the current commit, and commits the result as a row of a table, so that tests
+ * that fail only sometimes are noticed.
  *
  *   node scripts/record-ci.ts [idle|busy]
  *
- * `busy` keeps two cores at work meanwhile.
+ * `busy` keeps two cores at work during the run.
  */
 
 import { spawn } from 'node:child_process';

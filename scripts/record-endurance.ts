@@ -1,5 +1,6 @@
 /**
- * Runs a number of rounds of chaos, soak or fuzz, and commits the outcome as a row of a table, in which the rounds add up.
+ * Runs a number of rounds of chaos, soak or fuzz, and commits the result as a row of a table, in which the rounds add
+ * up.
  *
  *   node scripts/record-endurance.ts chaos|soak|fuzz COUNT
  */

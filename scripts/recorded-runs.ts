@@ -1,4 +1,4 @@
-/** Runs a long command, shows its output, and adds its outcome to a committed table. */
+/** Runs a long command, shows its output, and adds its result to a committed table. */
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -41,7 +41,7 @@ export async function run(command: readonly [string, ...string[]], cwd = '.'): P
   };
 }
 
-/** Adds a row to the table, and commits the table alone. */
+/** Adds a row to the table, and commits only the table. */
 export function addRow({ path, head }: Table, cells: readonly (string | number)[], message: string): void {
   if (!existsSync(path)) writeFileSync(path, head);
   appendFileSync(path, `| ${cells.join(' | ')} |\n`);

@@ -1,9 +1,9 @@
 /**
- * Writes an ISO from which cloud-init (its source NoCloud) sets a virtual machine up as a host, without a network:
+ * Writes an ISO with which cloud-init (data source NoCloud) sets up a virtual machine as a host, without a network:
  *
  *   seed-iso.ts --tarball FILE --output FILE --settings FILE [--secrets FILE] [--nodes FILE] [--ssh-key FILE] [--images DIRECTORY]
  *
- * The settings are checked here, because a mistake is cheaper to mend now than on a machine that does not start.
+ * The settings are checked here, because a mistake is easier to fix now than on a machine that does not start.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -15,10 +15,10 @@ import { parseArgs } from 'node:util';
 import { gather, type SeedFiles } from './seed/contents.ts';
 
 const HERE = import.meta.dirname;
-/** cloud-init looks for it. */
+/** The label by which cloud-init recognises the ISO. */
 const LABEL = 'cidata';
 
-/** What cloud-init does with the ISO. The ISO itself has the rest. */
+/** The instructions for cloud-init. Everything else is in files on the ISO. */
 const USER_DATA = `#cloud-config
 disable_root: true
 ssh_pwauth: false
@@ -74,7 +74,7 @@ function write(files: SeedFiles, tarball: string, images: string, output: string
   }
 }
 
-/** With a key, there is a user who may sign in with it and become root. */
+/** If there is a key, a user is created who can sign in with it and become root. */
 function usersOf(key: string | undefined): string {
   if (key === undefined) return 'users: []\n';
   const admin = {

@@ -1,7 +1,7 @@
 /**
- * Packs what a host needs: the executable, the files for systemd, udev and the kernel, the licences of everything in
- * it, and the origin of the build. The build is reproducible. `tarball.ts EXECUTABLE LICENCES SECCOMP OUTPUT`; COMMIT,
- * BRANCH and SOURCE_DATE_EPOCH (seconds) come from the environment.
+ * Packs everything that a host needs: the executable, the files for systemd, udev and the kernel, the licences of all
+ * contents, and the origin of the build. The build is reproducible. `tarball.ts EXECUTABLE LICENCES SECCOMP OUTPUT`;
+ * COMMIT, BRANCH and SOURCE_DATE_EPOCH (seconds) come from the environment.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { VERSION } from '../src/version.ts';
 const [executable = '', licences = '', seccomp = '', output = ''] = process.argv.slice(2);
 const { COMMIT = 'unknown', BRANCH = 'unknown', SOURCE_DATE_EPOCH = '0' } = process.env;
 
-/** As Debian's tar is told to forget who packed, when and in which order. */
+/** The options with which Debian's tar makes reproducible archives. */
 const REPRODUCIBLE = [
   ...['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX'],
   ...[`--mtime=@${SOURCE_DATE_EPOCH}`, '--format=gnu', '--use-compress-program=gzip --no-name'],

@@ -1,7 +1,7 @@
 /**
- * Uploads the build to S3: the executable under the name of the branch, for users of the newest build; and executable
- * and tarball under the commit, where they stay. `upload.ts EXECUTABLE TARBALL`; COMMIT, BRANCH, UPLOAD_BUCKET,
- * UPLOAD_DIRTY and the usual AWS settings come from the environment.
+ * Uploads the build to S3: the executable under the name of the branch, for users of the newest build; and the
+ * executable and the tarball under the commit, where they stay. `upload.ts EXECUTABLE TARBALL`; COMMIT, BRANCH,
+ * UPLOAD_BUCKET, UPLOAD_DIRTY and the usual AWS settings come from the environment.
  */
 
 import { execFileSync } from 'node:child_process';

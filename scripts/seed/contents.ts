@@ -1,4 +1,4 @@
-/** Reads what goes onto the ISO for a virtual machine, and says all that is wrong with it. */
+/** Collects the files for the ISO of a virtual machine, and reports all problems with them. */
 
 import { readFileSync, statSync } from 'node:fs';
 import { messageOf } from '../../errors/service-error.ts';
@@ -23,11 +23,11 @@ export interface SeedFiles {
 
 type Variables = Readonly<Record<string, string>>;
 
-/** Where the machine has the file of nodes. */
+/** The path of the file of nodes on the machine. */
 const NODES_FILE = '/etc/ecs-host-service/nodes.yaml';
 const OTHERS = 0o077;
 
-/** @returns what goes onto the ISO, or what is wrong */
+/** @returns the files for the ISO, or a text with the problems */
 export function gather(from: SeedSources): SeedFiles | string {
   try {
     if (from.settings === '') throw new Error('SETTINGS must name a file with the settings of the host');
@@ -70,7 +70,7 @@ function isSecret(name: string): boolean {
   return row?.secret ?? false;
 }
 
-/** Lines of NAME=value, and comments. An error quotes no value, because it may be a secret. */
+/** Parses lines of NAME=value, and comments. An error quotes no value, because it may be a secret. */
 function variablesIn(path: string): Variables {
   const lines = readFileSync(path, 'utf8').split('\n');
   const entries = lines.flatMap((line, i): [string, string][] => {
