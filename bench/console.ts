@@ -36,8 +36,8 @@ const MOST_MEMORY = 5e6;
 const MOST_PROCESSOR = 0.02;
 
 /**
- * Runs in the page before everything else. It notes when the rows of the table are there, and counts the frames from the
- * moment when the stream delivers an event until the page shows its state.
+ * Runs in the page before everything else. It records when the rows of the table are shown, and counts the frames
+ * between the delivery of an event by the stream and the moment when the page shows the new state.
  */
 const WATCH = `
   let frame = 0;
@@ -79,9 +79,9 @@ async function signIn({ page }: Visit, hash = ''): Promise<void> {
   await page.getByText('Live', { exact: true }).waitFor();
 }
 
-/** @returns milliseconds from the start of the navigation until the page has what is asked for, by the page's clock */
+/** @returns milliseconds from the start of the navigation until the page has what was asked for, by the page's clock */
 async function load(page: Page, url: string, name: 'shownAfter' | 'loadedAfter'): Promise<number> {
-  // A change behind # alone loads nothing.
+  // If only the part after # changes, the browser loads nothing.
   await page.goto('about:blank');
   await page.goto(url);
   return await page.evaluate<number>(name);
@@ -121,7 +121,7 @@ async function frames(browser: Browser, operator: Operator, ids: readonly string
   );
 }
 
-/** @returns bytes */
+/** @returns the resident memory in bytes */
 async function residentOf({ pid }: ChildProcess): Promise<number> {
   await pause(SETTLED);
   const looks: number[] = [];

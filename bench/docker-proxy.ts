@@ -82,7 +82,7 @@ async function rounds(count: number, sides: Sides, work: Work, say: Say): Promis
   return taken;
 }
 
-/** The time that each of the two adds to Docker's own, relative to the limit. */
+/** The time that the service's proxy and the bare pipe each add to Docker's own, relative to the limit. */
 function added(name: string, taken: readonly Taken[]): Row[] {
   const rowOf = (what: string, side: 'proxy' | 'pipe', bound: Row['bound']) => {
     const values = taken.map((one) => (one[side] - one.direct) / ADDED);

@@ -1,4 +1,4 @@
-/** How long a container's callers wait while its neighbour attacks the host, against how long they wait while all is quiet. */
+/** Measures how long a container's callers wait while its neighbour attacks the host, compared with a quiet host. */
 
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';

@@ -1,4 +1,7 @@
-/** What a container's input devices cost over a C program that does nothing but make them. Runs in the guest of the tests. */
+/**
+ * Measures the cost of a container's input devices, compared with a C program that only creates them. Runs in the guest
+ * of the tests.
+ */
 
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** How fast a full host lists its containers for an operator, against a bare route that answers with the same bytes. */
+/**
+ * Measures how fast a full host lists its containers for an operator, compared with a bare route that answers with the
+ * same bytes.
+ */
 
 import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Creates a profile in a process of its own, so that its memory does not count for the measuring process. */
+/** Creates a profile in a separate process, so that its memory does not count for the measuring process. */
 
 import { makeProfile } from './profile.ts';
 

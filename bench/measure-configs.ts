@@ -1,6 +1,6 @@
 /**
  * Saves and restores a profile, in turns with the predecessor's tools and with plain tar, and prints the times. It runs
- * from a bundle, like the service. S3 is simulated by a process of its own.
+ * from a bundle, like the service. A separate process simulates S3.
  */
 
 import { execFileSync, fork } from 'node:child_process';

@@ -1,7 +1,7 @@
 /** The result of a measurement: ratios of two sides that took turns in one run, and their limit. */
 
 export interface Row {
-  /** What is compared. */
+  /** The two things that are compared. */
   readonly name: string;
   /** The unit of the numbers; `×` is a ratio. */
   readonly unit: '×';

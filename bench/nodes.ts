@@ -1,5 +1,5 @@
 /**
- * Measures what managed nodes cost beside Docker: bringing them up, replacing one, looking at many with nothing to do,
+ * Measures the cost of managed nodes beside Docker: starting them, replacing one, looking at many that need nothing,
  * and the memory of an idle host.
  */
 
@@ -25,7 +25,7 @@ import { inRandomOrder, type Measure, median, ofPairs, quantile, type Row, row }
 import { start, stop } from './program.ts';
 
 const NODES = 50;
-/** How many containers the service makes or starts at a time; the other side does as many. */
+/** The number of containers that the service creates or starts at a time. The other side does the same number. */
 const AT_A_TIME = 8;
 const ROUNDS = 5;
 const PAIRS = 20;
@@ -55,7 +55,10 @@ class Sides {
     this.#image = image;
   }
 
-  /** Has the feed want these nodes. @returns milliseconds until the last one of their new containers has started */
+  /**
+   * Puts these nodes into the feed.
+   * @returns milliseconds until the last one of their new containers has started
+   */
   async ours(names: readonly string[], update: NodeSpec['update'] = {}): Promise<number> {
     const before = new Set(await this.#ids());
     const environment = { CHANGE: String(++this.#changes) };
@@ -90,7 +93,7 @@ class Sides {
     while ((await this.#ids()).length > 0) await pause(50);
   }
 
-  /** What the service gave to Docker for a node, with labels that the service does not take for its own. */
+  /** The body that the service gave to Docker for a node, with labels that the service does not treat as its own. */
   async bodyOf(name: string): Promise<Body> {
     const { Config, HostConfig } = await this.#site.inspect(name);
     const { Image, Hostname, Env, ExposedPorts, Labels } = Config;
@@ -114,7 +117,7 @@ class Sides {
     return Math.max(...found.map(({ State }) => Date.parse(State.StartedAt)));
   }
 
-  /** When the service has read the last change of the file. */
+  /** The time at which the service read the last change of the file. */
   #heard(): number {
     const line = this.#service.lines.findLast(({ msg }) => msg === 'the feed wants these nodes');
     return Date.parse(String(line?.time));
@@ -154,7 +157,7 @@ async function measureStarts(host: TestHost, image: string, say: (progress: stri
   ];
 }
 
-/** A Docker that has a running container for each node, and counts what it is asked. */
+/** Simulates a Docker that has a running container for each node, and counts the requests to it. */
 async function measureLooks(): Promise<Row[]> {
   const owner = { hostId: 'host', app: 'demo' };
   const specs = Array.from({ length: MANY }, (_, i): NodeSpec => ({ name: `node-${i}`, image: 'app:1' }));
@@ -237,7 +240,7 @@ async function measureMemory(host: TestHost, image: string, say: (progress: stri
   const site = new NodeSite(host);
   site.write([{ name: 'web', image, update: { healthyAfter: 0 } }]);
   const env = { APP_ENV: 'localdev', ROOT: site.root, AWS_EC2_METADATA_DISABLED: 'true' };
-  /** KiB of the idle service. */
+  /** The resident memory of the idle service in KiB. */
   const resident = async (more: Record<string, string>) => {
     const service = start('build/bundle/ecs-host-service.mjs', ['run'], { ...env, ...more });
     const answers = async () => (await site.operator.get('/v1/host').catch(() => undefined))?.status === 200;

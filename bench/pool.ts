@@ -21,7 +21,7 @@ import { start, stop } from './program.ts';
 
 const SIZE = 8;
 const PAIRS = 40;
-/** The number of times that a pool is emptied at once. */
+/** The number of times that all containers of a pool are taken at once. */
 const BURSTS = 8;
 const RESTORES = 15;
 /** Bytes of a user's files, which cannot be compressed. */
@@ -55,9 +55,12 @@ class Caller {
     return answer;
   }
 
-  /** @param isWarm whether it must come from the pool @returns the container, which is assigned */
+  /**
+   * @param isWarm whether it must come from the pool
+   * @returns the container, which is assigned
+   */
   async assigned(userId: string, isWarm: boolean): Promise<Answer> {
-    // One part that differs makes it a new container.
+    // With one different part, the request gets a new container.
     const labels = isWarm ? {} : { cold: 'yes' };
     const startValues = { userId, clientAppAuthSecret: CLIENT_SECRET };
     const made = await this.ask('POST', '/containers', { image: IMAGE, app: 'demo', labels, startValues });
@@ -100,7 +103,7 @@ async function waitOf(caller: Caller, isWarm: boolean): Promise<number> {
   return all;
 }
 
-/** Stores the files of a user, as the end of a container does it. */
+/** Stores the files of a user, as the end of a container does. */
 async function store(caller: Caller, root: string, userId: string): Promise<void> {
   const made = await caller.assigned(userId, false);
   await caller.ready(made, userId);
@@ -130,7 +133,7 @@ export const measure: Measure = async (say) => {
   await store(caller, root, 'user');
   await caller.ask('PUT', '/pools/demo', { image: IMAGE, app: 'demo', size: SIZE });
 
-  /** Measures on a full pool, and clears up. */
+  /** Measures on a full pool, and cleans up. */
   const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
     await caller.filled();
     const result = await work();

@@ -19,7 +19,7 @@ const ROUNDS = 3;
 const STARTS = 15;
 /** Milliseconds. */
 const POLL = 5000;
-/** Milliseconds of a tenth of a rollout in the stand-in. */
+/** Milliseconds for a tenth of a rollout in the simulated AWS. */
 const STEP = 700;
 
 const CONFIG = `

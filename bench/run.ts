@@ -31,7 +31,7 @@ const RUNS = Number(process.env.RUNS ?? 3);
 const named = process.argv.slice(2);
 const here = (file: string) => join(import.meta.dirname, file);
 
-/** Shows progress in one line of a terminal; elsewhere a line each would be too many. */
+/** Shows progress in one line of a terminal; elsewhere, that would be too many lines. */
 function say(name: string): (progress: string) => void {
   return (progress) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${name}: ${progress}`);

@@ -1,9 +1,9 @@
 /**
- * A minimal S3 for saves and restores, in a process of its own. It stores bodies without any checks, so that it costs
- * the machine as little as a remote S3. Ends with its parent.
+ * A minimal S3 for saves and restores, in a separate process. It stores bodies without any checks, so that it costs the
+ * machine as little as a remote S3. It ends with its parent.
  *
- * With a number of bytes a second as its argument, it receives bodies at that rate. It then reports each save to its
- * parent and keeps only the size of the save.
+ * If it gets a number of bytes per second as its argument, it receives bodies at that rate. It then reports each save
+ * to its parent and keeps only the size of the save.
  */
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -113,7 +113,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   }
 }
 
-// A client may abort an upload: its request then has no answer.
+// If a client aborts an upload, its request has no answer.
 const server = createServer((request, response) => void answer(request, response).catch(() => {}));
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo;

@@ -38,7 +38,7 @@ async function live(host: TestHost, service: ServiceProcess): Promise<void> {
 }
 
 async function look(service: ServiceProcess): Promise<Held> {
-  // Connections to Docker are closed some seconds after their last use.
+  // Docker connections are closed some seconds after their last use.
   const descriptors = () => readdirSync(`/proc/${service.child.pid}/fd`).length;
   let least = descriptors();
   for (let i = 0; i < 20; i++) {

@@ -20,10 +20,12 @@ import type { Stored } from './s3-server.ts';
 const CONTAINERS = 54;
 /** Bytes of each user's files, which cannot be compressed. */
 const EACH = 100_000_000;
-/** Milliseconds between the notice and the reclaim. Every save must be complete SPARE milliseconds before its end. */
+/**
+ * Milliseconds between the notice and the reclaim. Every save must be complete SPARE milliseconds before the reclaim.
+ */
 const NOTICE = 120_000;
 const SPARE = 10_000;
-/** Bytes per second: enough for all saves, and too little for all of them. */
+/** Bytes per second: a rate that is enough for all saves, and one that is not. */
 const [ENOUGH, TOO_LITTLE] = [80_000_000, 40_000_000];
 
 class SlowS3 implements Disposable {

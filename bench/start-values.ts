@@ -26,7 +26,7 @@ const BARE_PORT = 4680;
 interface Side {
   readonly port: number;
   readonly make: () => Promise<string>;
-  /** The key by which start values name a container. */
+  /** The key by which start values identify a container. */
   readonly key: (dockerId: string) => number | Promise<number>;
 }
 

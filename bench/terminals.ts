@@ -51,7 +51,7 @@ async function hostedOn(host: TestHost): Promise<Hosted> {
   return { root, service, id: await containerOn(root) };
 }
 
-/** @returns the milliseconds of each key, on the service's side and on Docker's */
+/** @returns the milliseconds for each key, on the service's side and on Docker's */
 async function typeLine(ours: Person, dockers: Person): Promise<[number, number][]> {
   const pairs: [number, number][] = [];
   for (const key of LINE) {

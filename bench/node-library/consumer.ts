@@ -1,6 +1,6 @@
 /**
- * One side of the measurement, in a process of its own: `consumer.ts KIND`. It gets its task from its parent, handles
- * all messages, and returns its CPU time, its wall time, and its memory during the run.
+ * One side of the measurement, in a separate process: `consumer.ts KIND`. It gets its task from its parent, handles all
+ * messages, and returns its CPU time, its wall time, and its memory during the run.
  */
 
 import { once } from 'node:events';
@@ -35,7 +35,10 @@ let began = { cpu: process.cpuUsage(), wall: performance.now() };
 let early = 0;
 const done = Promise.withResolvers<void>();
 
-/** What the garbage collector leaves: how much of the rest the process still has tells of the machine's room alone. */
+/**
+ * Counts only the memory that the garbage collector leaves in use. How much free memory the process keeps depends only
+ * on the machine.
+ */
 function inUse(): number {
   globalThis.gc?.();
   const { heapUsed, external } = process.memoryUsage();

@@ -1,5 +1,5 @@
 /**
- * The queue of the measurement, in a process of its own, so that its work counts for neither side: `queue.ts MESSAGES`.
+ * The queue of the measurement, in a separate process, so that its work counts for neither side: `queue.ts MESSAGES`.
  * It never holds many messages, so its speed does not depend on their total number.
  */
 
