@@ -1,4 +1,4 @@
-/** The web console, as people see it: in a browser, against the real service with real containers. */
+/** The web console as people see it: in a browser, with the real service and real containers. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -169,7 +169,7 @@ test('the overview shows the last hour, ended containers, saves that wait for S3
   const page = await site.signedIn();
   await page.getByRole('img', { name: /^Containers: \d/ }).waitFor();
   await page.getByRole('img', { name: /^Processors: \d+ %/ }).waitFor();
-  // The test before has stopped its container.
+  // The previous test has stopped its container.
   const ended = page.getByRole('region', { name: 'Ended and leaked' });
   await ended.getByText('operator', { exact: true }).waitFor();
   await page.getByText('Everything that was saved is in S3.').waitFor();
@@ -349,7 +349,7 @@ test('in light colours, every page fits a narrow window and is accessible', asyn
   await site.goneOf(id);
 });
 
-/** Nothing of the page is beyond the window, and axe finds nothing. */
+/** Asserts that no part of the page is outside the window, and that axe finds no problem. */
 async function assertFits(page: Page): Promise<void> {
   const root = 'document.documentElement';
   const beyond = await page.evaluate(`${root}.scrollWidth - ${root}.clientWidth`);

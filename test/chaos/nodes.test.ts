@@ -1,5 +1,5 @@
 /**
- * The service and Docker are killed at steps of replacements that a seed gives. `make chaos-nodes` has more deaths, and
+ * Kills the service and Docker at steps of replacements that a seed determines. `make chaos-nodes` has more deaths, and
  * SEED repeats a sequence.
  */
 

@@ -52,7 +52,7 @@ class Death {
   readonly #root: string;
   readonly #env: Record<string, string>;
   readonly #user: string;
-  /** True once the user has written a file on the disk of a container that is ready. */
+  /** Whether the user has written a file on the disk of a container that is ready. */
   #isWritten = false;
 
   constructor(host: TestHost, s3: S3, world: World, plan: Plan) {
@@ -67,7 +67,7 @@ class Death {
       ...s3.settings,
       APP_ENV: 'localdev',
       WEBSERVER_AUTH_SECRET: SECRET,
-      // Nobody else starts a Docker Engine at this socket.
+      // No other program starts a Docker Engine at this socket.
       DOCKER_HOST: 'unix:///run/chaos.sock',
       ROOT: this.#root,
     };
@@ -192,7 +192,7 @@ class Death {
     }
   }
 
-  /** When the webserver was told of the death. */
+  /** The time at which the webserver was told of the death. */
   #told(): number | undefined {
     return this.#world.beats.find(({ fields }) => fields.IsDyingHeartbeat === 'True')?.at;
   }

@@ -16,7 +16,7 @@ export interface Death {
   readonly after?: number;
 }
 
-/** What is unavailable when the service dies. */
+/** The part of the surroundings that is unavailable when the service dies. */
 const MISSING = ['nothing', 'S3', 'webserver', 'Docker'] as const;
 export type Missing = (typeof MISSING)[number];
 

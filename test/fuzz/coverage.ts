@@ -1,10 +1,16 @@
-/** Which lines of a source ran, by what V8 wrote to NODE_V8_COVERAGE. Several processes may have run it. */
+/**
+ * Finds the lines of a source that ran, from the files that V8 wrote to NODE_V8_COVERAGE. Several processes may have
+ * run the source.
+ */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** Source: the Chrome DevTools Protocol, `Profiler.ScriptCoverage`. Offsets are in UTF-16 units; types are blanks to V8. */
+/**
+ * Source: the Chrome DevTools Protocol, `Profiler.ScriptCoverage`. Offsets are in UTF-16 units; V8 sees blanks in place
+ * of types.
+ */
 interface ScriptCoverage {
   readonly url: string;
   readonly functions: readonly {
@@ -17,14 +23,14 @@ interface ScriptCoverage {
 }
 
 const ROOT = join(import.meta.dirname, '../..');
-/** Lines that run by themselves, or never: blanks, comments, brackets, imports and types. */
+/** Lines that always or never run: blanks, comments, brackets, imports and types. */
 const NO_CODE = /^\s*($|\/\/|\/?\*|[\])};,]+$|import |export (type|interface) |interface |type |readonly |@)/;
 
 export interface Lines {
   readonly file: string;
   readonly all: number;
   readonly ran: number;
-  /** The numbers of those that did not. */
+  /** The numbers of the lines that did not run. */
   readonly missing: readonly number[];
 }
 
@@ -56,7 +62,7 @@ function count(file: string, scripts: readonly ScriptCoverage[]): Lines {
   return { file, all, ran: all - missing.length, missing };
 }
 
-/** By offset, whether it ran. Inner ranges come after the ones that contain them. */
+/** Returns for each offset whether it ran. Inner ranges follow the ranges that contain them. */
 function ranOf({ functions }: ScriptCoverage, length: number): Uint8Array {
   const ran = new Uint8Array(length);
   for (const { ranges } of functions) {

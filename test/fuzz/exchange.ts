@@ -1,19 +1,21 @@
-/** One connection of a client that sends bytes, says that no more will come, and reads the answers. */
+/** A connection of a client that sends bytes, ends its side, and reads the answers. */
 
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 
-/** Milliseconds after which an answer counts as missing. A request that is incomplete may be waited for half as long. */
+/**
+ * Milliseconds after which an answer counts as missing. The service may wait half as long for the rest of a request.
+ */
 const LATE = 60_000;
 /** Bytes. */
 const MOST_READ = 2 ** 20;
-/** Answers without an end, which a client leaves. */
+/** Answers without an end, after which a client disconnects. */
 const ENDLESS = /text\/event-stream|101 Switching|application\/x-ndjson/;
 const STATUS = /^HTTP\/1\.1 (\d{3}) /gm;
 
 /**
- * @param left what makes the client leave
- * @returns what came until the other side closed or the client left
+ * @param left the pattern after which the client disconnects
+ * @returns the bytes that arrived until either side closed the connection
  * @throws when nothing ends the connection
  */
 export async function exchange(socket: Socket, bytes: Buffer, left = ENDLESS): Promise<string> {

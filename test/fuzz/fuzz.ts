@@ -1,7 +1,8 @@
 /**
- * Sends inputs that are almost well-formed to everything that reads bytes from outside: `fuzz.ts INPUTS [TARGET …]`.
- * No input may crash a process, be answered by an internal error, or leave anything behind. Each target runs in a process
- * of its own, one after the other, and the lines of the parsers that ran are counted. The exit code is 1 if a target fails.
+ * Sends inputs that are almost well-formed to every part that reads bytes from outside: `fuzz.ts INPUTS [TARGET …]`. No
+ * input may crash a process, cause an internal error as the answer, or leave anything behind. Each target runs in a
+ * separate process, one after the other. The lines of the parsers that ran are counted. The exit code is 1 if a target
+ * fails.
  */
 
 import { spawnSync } from 'node:child_process';

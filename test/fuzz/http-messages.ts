@@ -1,4 +1,4 @@
-/** HTTP/1.1 requests, well-formed and not. */
+/** HTTP/1.1 requests, both well-formed and malformed. */
 
 import fc from 'fast-check';
 import { jsonWith, mutated } from './mutations.ts';
@@ -8,9 +8,9 @@ const VERSIONS = ['HTTP/1.1', 'HTTP/1.1', 'HTTP/1.1', 'HTTP/1.0', 'HTTP/2.0', 'H
 
 export interface RequestGrammar {
   readonly paths: readonly string[];
-  /** Fields of the bodies, each with a value that fits. */
+  /** Fields of the bodies, each with a valid value. */
   readonly fields: Readonly<Record<string, unknown>>;
-  /** Lines that are well-formed. */
+  /** Well-formed header lines. */
   readonly headers: readonly string[];
 }
 

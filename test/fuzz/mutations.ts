@@ -1,4 +1,4 @@
-/** Bytes that are almost well-formed: what a grammar made, with a few places changed. */
+/** Bytes that are almost well-formed: the output of a grammar with a few changes. */
 
 import fc from 'fast-check';
 
@@ -60,13 +60,13 @@ function apply(bytes: Buffer, { kind, at, length, word: put }: Change): Buffer {
   return before;
 }
 
-/** Half of them are not changed at all, so that what comes behind a parser is reached too. */
+/** Half of them are not changed, so that inputs also reach the code behind a parser. */
 export function mutated(grammar: fc.Arbitrary<string | Buffer>): fc.Arbitrary<Buffer> {
   const changes = fc.oneof(fc.constant([]), fc.array(change, { minLength: 1, maxLength: 4 }));
   return fc.tuple(grammar, changes).map(([made, list]) => list.reduce(apply, Buffer.from(made as Buffer)));
 }
 
-/** JSON objects with the given fields, most of which have the given value; the others have one of any type. */
+/** JSON objects with the given fields. Most fields have the given value; the others have a value of any type. */
 export function jsonWith(fields: Readonly<Record<string, unknown>>): fc.Arbitrary<Record<string, unknown>> {
   const text = fc.oneof(fc.string({ maxLength: 40 }), fc.constantFrom(...WORDS, 'x'.repeat(5000)));
   const any = fc.oneof(

@@ -1,4 +1,4 @@
-/** A real service with one container, which the targets that go through its sockets share. */
+/** A real service with one container, which all targets share that use its sockets. */
 
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * Gives one target its inputs and watches the process that handles them: `run-target.ts NAME COUNT`, with
- * --expose-gc. Prints the outcome as JSON in its last line.
+ * Gives one target its inputs, and watches the process that handles them: `run-target.ts NAME COUNT`, with --expose-gc.
+ * The last line of its output is the result as JSON.
  */
 
 import { readdirSync, readFileSync } from 'node:fs';
@@ -10,13 +10,16 @@ import fc from 'fast-check';
 import { SEED } from '../support/seed.ts';
 import type { Opened, Target } from './target.ts';
 
-/** Inputs between two looks at the process. */
+/** The number of inputs between two checks of the process. */
 const BATCH = 500;
-/** Batches after which nothing may grow any more. */
+/** The number of batches after which nothing may grow any more. */
 const WARM = 4;
-/** Bytes by which memory may grow even so, because code is still compiled: of this process, and of another one. */
+/**
+ * The growth of memory in bytes that is tolerated nevertheless, because code is still compiled: in this process, and in
+ * another one.
+ */
 const TOLERATED = { heap: 8_000_000, resident: 40_000_000 };
-/** Descriptors, likewise: connections to Docker are kept for some seconds. */
+/** The tolerated growth of the number of descriptors: connections to Docker stay open for some seconds. */
 const MORE_DESCRIPTORS = 4;
 
 interface Usage {
@@ -25,7 +28,7 @@ interface Usage {
 }
 
 async function usageOf(pid: number | undefined): Promise<Usage> {
-  // What a client closed is closed by the other side a moment later.
+  // When a client has closed a connection, the other side closes it a moment later.
   await pause(200);
   const descriptors = readdirSync(`/proc/${pid ?? 'self'}/fd`).length;
   if (pid === undefined) {

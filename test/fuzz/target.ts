@@ -1,11 +1,11 @@
-/** What the fuzzer knows about a part of the service that reads bytes from outside. */
+/** The fuzzer's view of a part of the service that reads bytes from outside. */
 
 import type fc from 'fast-check';
 
 export interface Target<Input> {
-  /** The number of its inputs in each thousand. */
+  /** Its share of the inputs, in thousandths. */
   readonly share: number;
-  /** How many calls one input stands for; left out: one. */
+  /** The number of calls for one input; default: one. */
   readonly calls?: number;
   /** The source files whose lines are counted, as paths in the repository. */
   readonly parsers: readonly string[];
@@ -14,10 +14,13 @@ export interface Target<Input> {
 }
 
 export interface Opened<Input> extends AsyncDisposable {
-  /** The process that handles the inputs; left out: this one. */
+  /** The process that handles the inputs; default: this one. */
   readonly pid?: number;
   /** @throws when the input breaks a promise */
   take(input: Input): Promise<void>;
-  /** Between batches. @throws when a well-formed input no longer works */
+  /**
+   * Called between batches.
+   * @throws when a well-formed input no longer works
+   */
   check(): Promise<void>;
 }

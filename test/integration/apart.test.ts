@@ -19,7 +19,7 @@ const IMAGE = 'tests/network-attack:1';
 const SWEEPER = 'tests/network-sweeper:1';
 /** Its program attacks the first container of the bridge immediately. */
 const HASTY = 'tests/network-hasty:1';
-/** Nobody publishes this port. */
+/** A port that is not published. */
 const PORT = '7777';
 
 let host: TestHost;

@@ -1,5 +1,5 @@
 /**
- * GPUs, with a stand-in for nvidia's toolkit: Docker looks for its hook by name and passes the GPUs on to it in the
+ * GPUs, with a stand-in for nvidia's toolkit: Docker looks up its hook by name, and passes the GPUs to it in the
  * environment of the container. The driver's list of GPUs is a directory on a tmpfs.
  */
 
@@ -21,7 +21,7 @@ const [A, B] = ['GPU-0a1b2c3d-0000-0000-0000-00000000000a', 'GPU-0a1b2c3d-0000-0
 
 let host: TestHost;
 before(async () => {
-  // Only its name is read; the device has no driver.
+  // Docker reads only the name of the hook; the device has no driver.
   host = await TestHost.open(RUNTIME);
 });
 after(() => host[Symbol.asyncDispose]());
@@ -52,7 +52,7 @@ async function addGpus(): Promise<void> {
   await host.startDocker(RUNTIME);
 }
 
-/** The GPUs that the program of a container sees, by what Docker has told it. */
+/** The GPUs that Docker shows to the program of a container. */
 async function visibleTo(docker: string): Promise<string> {
   const { State } = await host.docker.getContainer(docker).inspect();
   const environment = readFileSync(`/proc/${State.Pid}/environ`, 'utf8').split('\0');

@@ -16,12 +16,12 @@ import { TestHost } from '../support/test-host.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../src/ecs-host-service.ts');
 const DYING = join(import.meta.dirname, '../support/dying-service.ts');
-/** Without such a file, it is the service; with it, it is once a service that does not come up. */
+/** Runs the service; but once, if a file `fails` exists, a service that cannot start. */
 const FAILS_ONCE = `
   if rm "$ROOT/fails" 2> /dev/null; then sh -c 'LISTEN_PID=$$ exec "$@"' sh ${[process.execPath, ...NODE_FLAGS, DYING].join(' ')} step-fails nodes; exit 79; fi
   exec ${[process.execPath, ...NODE_FLAGS, PROGRAM].join(' ')}`;
 
-/** Prints numbered lines until it has read a line, and then what it has read. */
+/** Prints numbered lines until it has read a line, and then prints that line. */
 const NUMBERS = `stty -echo -opost
   (i=1; while [ ! -e /tmp/stop ]; do seq $i $((i + 999)); i=$((i + 1000)); sleep 0.02; done) &
   read line; > /tmp/stop; wait; echo "got $line"; stty size; exit 7`;
@@ -34,7 +34,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** A service that the launcher starts again, and a container on it. */
+/** A service that the launcher restarts, and a container on it. */
 async function begin() {
   const root = host.newRoot();
   const options = { executable: 'sh', arguments: ['-c', FAILS_ONCE], launcher: [] };
@@ -46,7 +46,7 @@ function descriptorsOf(pid: number | undefined): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-/** Upgrades, and then nothing is left in the store. */
+/** Upgrades the service, and checks that nothing is left in the store. */
 async function upgrade({ service, descriptors }: { service: ServiceProcess; descriptors: number }) {
   const from = service.lines.length;
   service.child.kill('SIGUSR1');
@@ -54,12 +54,12 @@ async function upgrade({ service, descriptors }: { service: ServiceProcess; desc
   await until('the store is empty', () => descriptorsOf(service.child.pid) === descriptors);
 }
 
-/** A program's client that attaches again whenever the service tells it to. */
+/** A client of a program that reattaches whenever the service tells it to. */
 class Follower implements Disposable {
   readonly #root: string;
   readonly #chunks: Buffer[] = [];
   #client: TerminalClient | undefined;
-  /** What was typed while there was a connection. */
+  /** The input that was sent while there was a connection. */
   typed = '';
 
   constructor(root: string) {
@@ -106,7 +106,7 @@ class Follower implements Disposable {
     this.client.socket.terminate();
   }
 
-  /** Types all the time, until it is told to stop. */
+  /** Sends input continuously, until it is told to stop. */
   async typeUntil(isOver: () => boolean): Promise<void> {
     for (let i = 0; !isOver(); i++) {
       const letter = String.fromCharCode(97 + (i % 26));
@@ -122,7 +122,7 @@ function query(...words: readonly string[]): string {
   return words.map((word) => `command=${encodeURIComponent(word)}`).join('&');
 }
 
-/** @returns how many numbered lines there are; each must be there once, in order */
+/** @returns the number of numbered lines; each must occur once, in order */
 function countNumbers(output: string): number {
   const numbers = output.split('\n').filter((line) => /^\d+$/.test(line));
   const wrong = numbers.findIndex((line, i) => line !== String(i + 1));
@@ -136,7 +136,7 @@ test('across upgrades in a row, a client at a terminal misses no output, and wha
   using follower = new Follower(root);
   await follower.open(`/containers/${id}/terminal?columns=80&rows=24&${query('/bin/sh', '-c', NUMBERS)}`);
   const ended = follower.follow();
-  // Before that, the terminal would echo what is typed.
+  // Before that, the terminal would echo the input.
   await until('it prints', () => follower.bytes > 0);
   let isOver = false;
   const typing = follower.typeUntil(() => isOver);

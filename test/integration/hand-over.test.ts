@@ -15,7 +15,7 @@ import { TestHost } from '../support/test-host.ts';
 import { World } from '../support/world.ts';
 
 const NOTIFY_SOCKET = '@hand-over-test';
-/** As the launcher tells a service that it starts again, and whoever cleans up after it. */
+/** The environment with which the launcher restarts a service, and with which it starts the clean-up. */
 const STARTED_AGAIN = { NOTIFY_SOCKET, RESTART_STATUS: '79', FDSTORE: '512' };
 const STOPPED = { SERVICE_RESULT: 'success', EXIT_CODE: 'exited', EXIT_STATUS: '0' };
 
@@ -41,7 +41,7 @@ test('several upgrades in a row end no container, and each service continues whe
   }
   assert.deepEqual(await running(host), before);
   assert.ok(!existsSync(handOverFile(pathsBelow(site.root))), 'the hand-over is complete');
-  // The token came to the first service, and the start values come to the third.
+  // The token arrived at the first service, and the start values arrive at the third.
   assert.deepEqual(await startValues(service, first), OK);
   await until('its program is ready', async () => (await askTcp(first)).dpi === '96');
   assert.equal((await startValues(service, port, { dpi: 97 })).status, 406);
@@ -118,7 +118,7 @@ test('while a service hands its host over, every call on a new connection is ans
   assert.equal(await service.stop(), 0);
 });
 
-/** A service that has handed over, and nobody has taken the host over yet. */
+/** A service that has handed over its host, which no other service has taken yet. */
 async function handedOver(site: Site) {
   await using _ = await Receiver.open(NOTIFY_SOCKET);
   const service = await site.run([], STARTED_AGAIN).ready();

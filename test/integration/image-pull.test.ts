@@ -261,7 +261,10 @@ test('the predecessor’s spin-up pulls a missing image if its name includes a r
   assert.equal((await spunUp({ DEFAULT_REGISTRY }, 'fractal/elsewhere')).image, `${other}:latest`);
 });
 
-/** Has its own service spin a container up. @returns the answer, and the container's image */
+/**
+ * Makes a separate service spin up a container.
+ * @returns the answer, and the container's image
+ */
 async function spunUp(env: Readonly<Record<string, string>>, app_image: string) {
   const service = await host.start({ env: { ROOT: host.newRoot(), ...env } }).ready();
   const { status, body } = await spinUp(service, { app_image });

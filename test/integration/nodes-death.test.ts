@@ -1,4 +1,7 @@
-/** The service is killed at each step of a replacement, and the next one goes on; and what the commands about nodes do. */
+/**
+ * Kills the service at each step of a replacement, after which the next service continues. Also tests the commands
+ * about nodes.
+ */
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

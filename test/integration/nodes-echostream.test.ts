@@ -1,4 +1,4 @@
-/** Managed nodes that EchoStream names: ministack plays Cognito, AppSync and SQS, and Docker is the real one. */
+/** Managed nodes from EchoStream: ministack simulates Cognito, AppSync and SQS, and Docker is real. */
 
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
@@ -99,7 +99,7 @@ test('a host runs the nodes of a managed app, even without CloudWatch, and resta
   const service = await site.start({ ...env, ...own });
   await site.until('web', 'running');
   const { Config, HostConfig, State } = await site.inspect('web');
-  // Nobody is there who takes it: Docker tries in the background.
+  // Nothing accepts the log there; Docker retries in the background.
   assert.deepEqual(
     [HostConfig.LogConfig?.Type, HostConfig.LogConfig?.Config.mode],
     ['awslogs', 'non-blocking'],

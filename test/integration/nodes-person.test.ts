@@ -1,4 +1,4 @@
-/** A person who follows the output of a managed node, and works in it, from the command line. */
+/** An operator follows the output of a managed node, and works in it, from the command line. */
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { Person } from '../support/person.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../src/ecs-host-service.ts');
 const QUICK = { healthyAfter: 0.2 };
-/** A shell, a line at the begin, and a line at the end. */
+/** A shell that prints a line at its start, and one at its end. */
 const SCRIPT =
   '/bin/busybox ln -s busybox /bin/sh; trap "echo last; exit 0" TERM; echo began; while :; do /bin/busybox sleep 1; done';
 

@@ -1,4 +1,4 @@
-/** The host ports of nodes on a host that has hosted containers too. */
+/** The host ports of nodes on a host that also has hosted containers. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';

@@ -1,4 +1,7 @@
-/** Updates of nodes while the registry, which is Debian's, or the disk fails: the old container runs on until it works. */
+/**
+ * Updates of nodes while Debian's registry or the disk fails: the old container keeps running until the update
+ * succeeds.
+ */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

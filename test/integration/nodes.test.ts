@@ -1,4 +1,4 @@
-/** Managed nodes of a file, with the real Docker and a registry of the test's own. */
+/** Managed nodes from a file, with the real Docker and the test's own registry. */
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

@@ -1,4 +1,7 @@
-/** Requests that are generated from the document of the operator's API: valid ones, and ones that break it in each place. */
+/**
+ * Requests that are generated from the OpenAPI document of the operator's API: valid ones, and ones that violate each
+ * part of it.
+ */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';

@@ -58,7 +58,7 @@ function found({ files, outcome, alarm }: Container): [string, string | undefine
   try {
     text = readFileSync(join(files, 'file'), 'utf8');
   } catch {
-    // There is none.
+    // There is no such file.
   }
   return [outcome, text, alarm?.code];
 }

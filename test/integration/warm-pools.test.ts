@@ -42,7 +42,10 @@ async function setPool(operator: Operator, fields: object): Promise<void> {
   assert.equal(status, 200, JSON.stringify(body));
 }
 
-/** Until the pool has so many containers ready. @returns their ids, oldest first */
+/**
+ * Waits until the pool has this number of ready containers.
+ * @returns their ids, oldest first
+ */
 async function filled(operator: Operator, count: number): Promise<string[]> {
   await until(`${count} warm containers`, async () => {
     const { ready, lastError } = (await operator.get('/v1/pools/demo')).body;
@@ -90,7 +93,7 @@ test('each user gets a warm container of the pool, and the pool is filled with n
   assert.equal((await operator.ask('POST', `/v1/containers/${first.id}/stop`)).status, 200);
   assert.deepEqual(await warm(operator), others);
 
-  // By its port, as the webserver does it.
+  // By its port, like the webserver.
   const { port } = (await operator.get(`/v1/containers/${others[0]}`)).body;
   assert.deepEqual(await startValues(service, port), OK);
   await until('another one is ready', async () => !(await filled(operator, 2)).includes(others[0] as string));
@@ -139,7 +142,7 @@ test('a warm container is replaced when its image changes, when it dies, and whe
     return (await filled(operator, 1))[0] as string;
   };
   const first = await next(undefined);
-  // Docker gives each import an id of its own.
+  // Docker gives a new id to each import.
   await host.importImage('fractal/other');
   await tag('fractal/other');
   const second = await next(first);
@@ -160,7 +163,7 @@ test('a warm container is replaced when its image changes, when it dies, and whe
 
 test('warm containers are counted separately, make room when it is short, and end first when the host drains', async () => {
   const range = readFileSync(PORT_RANGE, 'utf8');
-  // Four ports are left for containers, which is enough for two.
+  // Four ports are left, which are enough for two containers.
   writeFileSync(PORT_RANGE, '1029 60999');
   try {
     const { root, service, operator } = await start();

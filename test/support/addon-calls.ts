@@ -1,4 +1,4 @@
-/** Calls of the addon at random, in a process of their own. */
+/** Calls the addon with random arguments, in a separate process. */
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -8,7 +8,10 @@ import { join } from 'node:path';
 const ADDON = join(import.meta.dirname, `../../build/uinput-linux-${process.arch}.node`);
 const SCRIPT = join(import.meta.dirname, 'addon-calls.cjs');
 
-/** @returns what the process printed at its end @throws when it crashed */
+/**
+ * @returns the last output of the process
+ * @throws when the process crashed
+ */
 export function callAtRandom(seed: number, count: number): string {
   const words = ['--expose-gc', SCRIPT, ADDON, String(seed), String(count)];
   const { stdout, stderr, status, signal } = spawnSync(process.execPath, words, {

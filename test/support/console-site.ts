@@ -1,6 +1,6 @@
 /**
  * A host with the web console, and a browser, which all tests of the console share: the service with containers, nodes,
- * and users' files in a stand-in for S3.
+ * and users' files in a simulated S3.
  */
 
 import assert from 'node:assert/strict';
@@ -96,7 +96,7 @@ export class ConsoleSite implements AsyncDisposable {
     return page;
   }
 
-  /** @returns a page of somebody who has signed in */
+  /** @returns a page of a user who has signed in */
   async signedIn(hash = '', token: string = CONSOLE_TOKENS.operator, origin = this.origin): Promise<Page> {
     return await this.signIn((await this.visit(hash, 'dark', origin)).page, token);
   }
@@ -113,7 +113,7 @@ export class ConsoleSite implements AsyncDisposable {
     await this.operator.ask('POST', `/v1/containers/${id}/stop`);
   }
 
-  /** After each test: no page may have had a fault. */
+  /** Runs after each test: no page may have had a fault. */
   async leavePages(): Promise<void> {
     const faults = this.#visits.flatMap((one) => one.faults);
     for (const one of this.#visits.splice(0)) await one[Symbol.asyncDispose]();
@@ -121,13 +121,13 @@ export class ConsoleSite implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Each of them ends, also if something below fails: a Docker that runs keeps this process alive.
+    // Each of them is closed, even if something below fails: a running Docker would keep this process alive.
     await using _host = this.host;
     await using _registry = this.registry;
     await using _s3 = this.#s3;
     await this.browser.close();
     assert.equal(await this.service.stop(), 0, this.service.log());
-    // What an executable unpacked stays on a host, for its next start.
+    // Files that an executable unpacked stay on a host, for its next start.
     rmSync(join(this.root, 'var/lib/ecs-host-service/program'), { recursive: true, force: true });
     await this.host.finish();
   }

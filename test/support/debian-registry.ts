@@ -1,6 +1,6 @@
 /**
- * Debian's docker-registry, with a proxy in front of it that asks for a password and refuses requests as it is told to.
- * Docker asks a registry on 127.0.0.1 without TLS.
+ * Debian's docker-registry behind a proxy that asks for a password and refuses requests when told to. Docker connects
+ * to a registry on 127.0.0.1 without TLS.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -19,9 +19,9 @@ const BACKEND = 5001;
 
 export class DebianRegistry implements AsyncDisposable {
   readonly address: string;
-  /** What Docker must sign in with. */
+  /** The credentials with which Docker must sign in. */
   credentials: Credentials;
-  /** Returns the status of an answer that the registry does not give itself. */
+  /** Returns the status of an answer that the proxy gives instead of the registry. */
   fault: (path: string) => number | undefined = () => undefined;
   readonly #registry: ChildProcess;
   readonly #proxy: Server;
@@ -54,8 +54,8 @@ export class DebianRegistry implements AsyncDisposable {
 
   /**
    * Pushes an image that runs a script in the distribution's static busybox, and removes it from Docker.
-   * @param padding bytes that its layer has beside that
-   * @returns what it is called
+   * @param padding additional bytes in its layer
+   * @returns the name of the image
    */
   async push(docker: Dockerode, name: string, tag: string, script: string, padding = 1024): Promise<string> {
     const directory = mkdtempSync('/run/test/layer-');
@@ -129,7 +129,7 @@ async function answers(): Promise<boolean> {
   return await promise;
 }
 
-/** Waits for the end of what Docker tells of its progress. */
+/** Waits for the end of Docker's progress messages. */
 async function done(docker: Dockerode, stream: NodeJS.ReadableStream): Promise<void> {
   await new Promise<void>((resolve, reject) =>
     docker.modem.followProgress(stream, (error, told: { readonly error?: string }[] | undefined) => {

@@ -13,7 +13,7 @@ const [fault = '', detail = ''] = process.argv.slice(2);
 /** Takes the identifying port after it was allotted and before Docker binds it. */
 const thief = createServer();
 
-/** It listens from the start: the test sends the signal when it sees the log line, which comes before the fault. */
+/** Listens from the start: the test sends the signal when it sees the log line, which comes before the fault. */
 const urged = fault === 'release-waits' ? once(process, 'SIGURG') : undefined;
 
 /** For faults in the observer's results. */

@@ -22,7 +22,7 @@ export function keepProcesses(pid: number): number {
     try {
       return readFileSync(`/proc/${id}/${file}`, 'utf8').replaceAll('\0', ' ');
     } catch {
-      return ''; // It has ended.
+      return ''; // The process has ended.
     }
   };
   const command = read(pid, 'cmdline');

@@ -117,7 +117,7 @@ export class AgentSite implements AsyncDisposable {
     };
   }
 
-  /** @throws if there must be none */
+  /** @throws if this site needs no agent */
   async begin(more: Partial<EcsAgentOptions> = {}): Promise<EcsAgent> {
     const agent = await EcsAgent.open(this.lifetime, this.options(more));
     if (!agent) throw new Error('there is no agent');

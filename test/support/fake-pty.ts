@@ -69,7 +69,7 @@ export class FakePty implements Pty {
   }
 }
 
-/** One that can be handed over. */
+/** A pseudo-terminal that can be handed over. */
 export class PassablePty extends FakePty {
   readonly handed: HandedExec = { id: 'e', dockerId: '0'.repeat(64), printed: '', typed: '' };
   isAbandoned = false;

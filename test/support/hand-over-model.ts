@@ -1,10 +1,12 @@
-/** How the simulated Docker's containers behave in a hand-over. */
+/** The behaviour of the simulated Docker's containers in a hand-over. */
 
 import { ownOf } from '../../managed-nodes/plan/fitting.ts';
 import type { NodeContainer } from '../../managed-nodes/plan/node-container.ts';
 import type { World } from '../../managed-nodes/plan/world.ts';
 
-/** Milliseconds after which a container whose health check succeeds writes its file; any other never does. */
+/**
+ * Milliseconds after which a container with a successful health check writes its file. Other containers never write it.
+ */
 const HANDS_OVER_AFTER = 5_000;
 
 export function seenInHandOver(one: NodeContainer, now: number): NodeContainer {
@@ -14,7 +16,7 @@ export function seenInHandOver(one: NodeContainer, now: number): NodeContainer {
   return handOver && isComplete ? { ...one, handOver: { ...handOver, isComplete } } : one;
 }
 
-/** Whether the node's new container runs and has neither written its file nor let its time run out. */
+/** Whether the node's new container runs, has not written its file, and still has time for it. */
 export function isHandingOver(world: World, node: string): boolean {
   const { update, stopped } = world.wanted.get(node)?.spec ?? {};
   const candidate = ownOf(world, node, 'candidate');

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { pathsBelow } from '../../host/paths.ts';
 import type { Metrics, Watched } from '../../src/metrics/metrics.ts';
 
-/** A service without anything to show. */
+/** A service that has nothing to report. */
 export const NOTHING: Watched = {
   hosting: undefined,
   userConfigs: undefined,
@@ -98,7 +98,7 @@ function assertHistogram(name: string, samples: readonly Sample[]): void {
   }
 }
 
-/** A value by its name, without the prefix of the service's own metrics, and its labels. */
+/** The value of a metric, by its name without the prefix of the service's own metrics, and by its labels. */
 export async function numberOf(metrics: Metrics, name: string, labels: Sample['labels'] = {}) {
   const families = parse(await metrics.text());
   const samples = [...families.values()].flatMap((family) => family.samples);

@@ -1,6 +1,7 @@
 /*
- * Preloaded into Chromium, so that it does not hear of network interfaces that appear or disappear. On a host whose
- * containers come and go, it would abort what it loads each time (ERR_NETWORK_CHANGED).
+ * Preloaded into Chromium, so that Chromium does not learn that network interfaces appear or
+ * disappear. Otherwise, on a host whose containers come and go, it would abort its loads each time
+ * (ERR_NETWORK_CHANGED).
  */
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /**
- * The service, Docker or both are killed while nodes are replaced, at a step and after a pause that a seed gives. After
- * each death the nodes come to rest as the file wants them, and nothing else is left.
+ * Kills the service, Docker or both while nodes are replaced, at a step and after a pause that a seed determines. After
+ * each death, the nodes must reach the state in the file, and nothing else may be left.
  */
 
 import assert from 'node:assert/strict';
@@ -17,16 +17,16 @@ const NAMES = ['front', 'one', 'two'];
 const VICTIMS = ['service', 'Docker', 'both'] as const;
 const PORTS = [18_100, 18_101] as const;
 const QUICK = { healthyAfter: 0.2 };
-/** Milliseconds between a step's begin and a death. */
+/** Milliseconds between the begin of a step and a death. */
 const PAUSES = [0, 5, 30, 150, 400];
 const BETWEEN_LOOKS = 20;
-/** How often the service is asked whether it has noticed that Docker was restarted. */
+/** How often the service is asked whether it has noticed the restart of Docker. */
 const LOOKS = 250;
-/** Milliseconds within which nodes come to rest, on a busy machine too. */
+/** Milliseconds within which nodes reach their state, even on a busy machine. */
 const PATIENCE = 60_000;
 /**
- * Docker 20.10 says so of a port that no container has, when it was killed at the wrong moment. It gives the port back
- * once it is started again.
+ * If Docker 20.10 was killed at the wrong moment, it reports this error for a port that no container has. It releases
+ * the port when it is started again.
  */
 const LOST_PORT = /port is already allocated/;
 
@@ -60,7 +60,7 @@ export class NodeChaos {
   /** When the last death began, in ISO 8601. */
   #begun = '';
   #watching: Watching | undefined;
-  /** Docker is stopped and started by one at a time. */
+  /** Only one caller at a time stops and starts Docker. */
   readonly #oneAtDocker = pLimit(1);
 
   constructor(site: NodeSite, registry: Registry) {
@@ -74,7 +74,7 @@ export class NodeChaos {
     await this.#atRest(this.#specs(false), false);
   }
 
-  /** @returns whether the step came, so that something was killed */
+  /** @returns whether the step was reached, so that something was killed */
   async death({ step, victim, pause: after, isBad, isSwapped }: NodeDeath): Promise<boolean> {
     this.#round += 1;
     this.#begun = new Date().toISOString();
@@ -140,7 +140,7 @@ export class NodeChaos {
     this.#service = await this.#site.start();
   }
 
-  /** Waits until all nodes are as the file wants them. A service that is dead meanwhile does no harm. */
+  /** Waits until all nodes are as the file wants them. It tolerates that the service is dead for a while. */
   async #atRest(specs: readonly NodeSpec[], isBad: boolean): Promise<void> {
     const late = Date.now() + PATIENCE;
     const views = () => Promise.all(specs.map((spec) => this.#view(spec, isBad)));
@@ -153,7 +153,7 @@ export class NodeChaos {
     }
   }
 
-  /** Does what an operator does when Docker has lost a port. */
+  /** Acts like an operator when Docker has lost a port. */
   async #findPortOf(names: readonly string[]): Promise<void> {
     const { host, operator } = this.#site;
     const isLost = async (name: string) => LOST_PORT.test(JSON.stringify(await this.#site.view(name)));
@@ -168,7 +168,7 @@ export class NodeChaos {
         await pause(BETWEEN_LOOKS);
   }
 
-  /** @returns undefined if the node is as it is wanted, otherwise what is known of it */
+  /** @returns undefined if the node is as the file wants it, otherwise a description of the node */
   async #view({ name, environment }: NodeSpec, isBad: boolean): Promise<unknown> {
     const isReverted = isBad && name === 'one';
     const view = await this.#site.view(name).catch(() => ({ state: 'unknown' }));
@@ -193,7 +193,7 @@ export class NodeChaos {
 /** Watches Docker's containers during a death. */
 class Watching {
   readonly #site: NodeSite;
-  /** Whether Docker lives on, so that the node without a fixed port must be served all the while. */
+  /** Whether Docker stays alive, so that the node without a fixed port must be reachable all the time. */
   #isDockerAlive: boolean;
   readonly #watching: Promise<void>;
   #isOver = false;

@@ -73,7 +73,7 @@ export class NodeSite {
     return found.flatMap(({ Names }) => Names.map((name) => name.slice(1))).sort();
   }
 
-  /** Removes what a service leaves running on purpose. */
+  /** Removes everything that a service leaves running on purpose. */
   async clear(): Promise<void> {
     for (const { Id } of await this.host.docker.listContainers({ all: true }))
       await this.host.docker.getContainer(Id).remove({ force: true, v: true });

@@ -23,7 +23,9 @@ import { handOverFileOf, type NodeSpec } from '../../managed-nodes/spec/node-spe
 import { wantedNode } from '../../managed-nodes/spec/spec-hash.ts';
 import { isHandingOver, seenInHandOver } from './hand-over-model.ts';
 
-/** The behaviour of an image's container: it runs, it exits, its health check reports it, or Docker refuses to start it. */
+/**
+ * The behaviour of an image's container: it runs, it exits, its health check decides, or Docker refuses to start it.
+ */
 export type Conduct = 'refuses' | 'runs' | 'exits' | 'healthy' | 'unhealthy';
 
 /** Each image has a digest for each behaviour. */
@@ -59,11 +61,11 @@ export class ModelDocker {
   opensAt: number | undefined;
   now = 1_000_000;
   heardSince = 0;
-  /** The numbers of steps that Docker does, and after which the service dies before it knows that. */
+  /** The numbers of the steps that Docker executes, but after which the service dies before it learns that. */
   tornAt: ReadonlySet<number> = new Set();
   readonly steps: Step[] = [];
   #made = 0;
-  /** What `wanted` and `unusable` were when they were last looked at. */
+  /** The values of `wanted` and `unusable` at the last look. */
   #known: {
     readonly nodes?: ModelDocker['wanted'];
     readonly unusable?: ModelDocker['unusable'];
@@ -236,7 +238,7 @@ export class ModelDocker {
     this.#set(one, { ...this.#conducted(one), started: this.now });
   }
 
-  /** A moment after its start. */
+  /** The container a moment after its start. */
   #conducted({ digest, isKept }: NodeContainer): Partial<NodeContainer> {
     const conduct = conductOf(digest);
     if (conduct === 'runs') return { state: 'running', health: undefined };

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type IPty, spawn } from 'node-pty';
 
-/** A terminal is asked for its cursor's position, and answers. */
+/** Programs ask a terminal for the position of its cursor, and the terminal answers. */
 const WHERE = '\x1b[6n';
 const HERE = '\x1b[24;1R';
 

@@ -14,7 +14,7 @@ export const DIGEST = `sha256:${'d'.repeat(64)}`;
 /** One call to Docker, from start to end. */
 export class PlayedPull {
   readonly asked: URLSearchParams;
-  /** Undefined if there were no credentials. */
+  /** undefined if there were no credentials. */
   readonly auth: unknown;
   /** Resolves when the client has disconnected, or everything is sent. */
   readonly closed: Promise<unknown>;

@@ -1,4 +1,4 @@
-/** A reconciler with a Docker of the imagination that fails as it is told to, and with a fake clock. */
+/** A reconciler with a simulated Docker that fails when told to, and with a fake clock. */
 
 import { ServiceError } from '../../errors/service-error.ts';
 import { createLogger } from '../../logging/logger.ts';
@@ -11,12 +11,12 @@ import { type Conduct, digestOf, ModelDocker, wantedOf } from './nodes-model.ts'
 
 export const silentLog = createLogger({ level: 'silent', stream: { write: () => {} } });
 
-/** Lets everything else that can go on do so. */
+/** Lets everything else continue that can. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Time passes only when it is waited for. */
+/** Time passes only when the reconciler waits for it. */
 class QuickAlarm extends Alarm {
   readonly #clock: { now: number };
 
@@ -38,11 +38,11 @@ export class ReconcilerSite implements StepExecutor, AsyncDisposable {
   readonly kept: Rejected[][] = [];
   looks = 0;
   asked = 0;
-  /** Throws, to have a step fail. */
+  /** Throw an error in it to make a step fail. */
   before: (step: Step) => void | Promise<void> = () => {};
-  /** Throws, to have the answer of a step that was carried out lost. */
+  /** Throw an error in it to lose the answer of a step that was carried out. */
   after: (step: Step) => void = () => {};
-  /** Throws, to have a look fail. */
+  /** Throw an error in it to make a look fail. */
   beforeLook: () => void = () => {};
   isDockerGone = false;
   readonly #end = new AbortController();

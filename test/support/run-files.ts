@@ -56,7 +56,7 @@ function tellSlowest(durations: ReadonlyMap<string, number>): void {
   process.stdout.write(`the ${SLOWEST} slowest files:\n${lines.join('')}`);
 }
 
-/** No secret may be in anything that the service wrote or sent during the tests. */
+/** Asserts that nothing that the service wrote or sent during the tests contains a secret. */
 function searchEvidence(evidence: string, expected: string | undefined): void {
   const found = findSecrets(evidence, SECRETS);
   const kept = sources(evidence);

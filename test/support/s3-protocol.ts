@@ -1,7 +1,7 @@
 /**
- * The parts of S3's protocol that the stand-in needs: the operation of a request, the form of a refusal, and the order of
- * listings. The last is here because fauxqs sorts keys by the rules of a language, and omits some from listings of several
- * pages.
+ * The parts of S3's protocol that the stand-in needs: the operation of a request, the form of a refusal, and the order
+ * of listings. The order is needed because fauxqs sorts keys by the rules of a language, and omits some keys from
+ * listings of several pages.
  */
 
 export interface Question {

@@ -175,7 +175,7 @@ export class S3Proxy {
     const { method, url: path } = incoming;
     const passedOn = request({ agent: this.#agent, host: '127.0.0.1', port, method, path, headers });
     const answered = once(passedOn, 'response') as Promise<[IncomingMessage]>;
-    // Its waiter is notified.
+    // The caller that awaits the answer handles its error.
     answered.catch(() => {});
     passedOn.on('error', () => {});
     const conclude = async (last: Buffer): Promise<Answer> => {

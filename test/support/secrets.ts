@@ -11,7 +11,7 @@ export const TOKEN = 'a-config-encryption-token';
 export const AUTH_TOKEN = 'a17e57ed70ce4';
 export const SENTRY_KEY = '5e4774e7bd5f4c0e';
 export const LOGZIO_TOKEN = 'lZIoShippingTokenOfTests';
-/** Not a secret by itself, because it is useless without the next one. */
+/** Not a secret by itself, because it is useless without the next value. */
 export const S3_KEY_ID = 'AKIAFAKEFAKEFAKEFAKE';
 export const S3_SECRET = 'fake+secret/access/key+of/our+s3/stand-in';
 

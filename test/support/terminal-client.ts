@@ -45,7 +45,7 @@ export class TerminalClient implements Disposable {
   #print(data: Buffer): void {
     this.bytes += data.length;
     this.#tail.push(data);
-    // Joined now and then, so that much output costs little.
+    // Joined only sometimes, so that even a long output costs little.
     if (this.#tail.length > 100) this.#tail = [this.printed];
   }
 
@@ -71,7 +71,7 @@ export class TerminalClient implements Disposable {
     this.socket.send(Buffer.from(text));
   }
 
-  /** Waits as long as something arrives at least once a minute. */
+  /** Waits as long as something arrives at least once per minute. */
   async until(seen: () => boolean): Promise<void> {
     const silence = Promise.withResolvers<never>();
     const timer = setTimeout(() => silence.reject(new Error('nothing has arrived for a minute')), 60_000);

@@ -1,6 +1,6 @@
 /**
- * The house keeps its shape: imports go down or stay on their floor, and form no cycle. The packages beside it are published on
- * their own, so they never import from the house.
+ * The structure of the code: imports go down or stay on their floor, and form no cycle. The packages beside it are
+ * published separately, so they never import from the house.
  */
 
 import assert from 'node:assert/strict';
@@ -48,7 +48,7 @@ const OUTSIDE = [
 
 const files = globSync(`{${Object.keys(FLOORS).join(',')}}/**/*.ts`, { cwd: ROOT });
 const all = globSync('packages/*/package.json', { cwd: ROOT }).map((manifest) => dirname(manifest));
-/** A private package is not published, but built into the service. */
+/** A private package is not published. It is built into the service instead. */
 const packages = all.filter((directory) => !manifestOf(directory).private);
 const used = packages.filter((directory) => USED.includes(basename(directory)));
 const packageFiles = globSync('packages/*/{src,test,scripts}/**/*.{ts,tsx}', { cwd: ROOT });
@@ -197,7 +197,8 @@ test('a start loads no package that only some hosts need', () => {
 });
 
 test('packages that are loaded on demand are imported in the form that a bundle provides', () => {
-  // Of a CommonJS module, a bundle gives the default export alone. scripts/es-modules.ts takes the ES modules of these.
+  // For a CommonJS module, a bundle provides only the default export. scripts/es-modules.ts uses the ES modules of
+  // these packages instead.
   const withNames = /^(@aws-sdk\/|ws$)/;
   for (const file of files) {
     const source = readFileSync(join(ROOT, file), 'utf8');

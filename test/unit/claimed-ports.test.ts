@@ -1,4 +1,4 @@
-/** Which host ports belong to managed nodes, also before a service has read which nodes there are. */
+/** The host ports that belong to managed nodes, even before a service has read the feed. */
 
 import assert from 'node:assert/strict';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** What the doctor finds out about AWS, registries and the clock of the cloud. All of them are servers on loopback. */
+/** The doctor's findings about AWS, registries and the clock of the cloud. Servers on loopback simulate all of them. */
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -12,7 +12,7 @@ const IMAGE = '123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/web';
 const NODE_LOGS = { group: '/app', of: 'nodes', region: 'eu-west-1' } as const;
 const OWN_LOG = { group: '/own', of: 'service', region: 'eu-west-1' } as const;
 
-/** What AWS answers, by the last part of the call's name. */
+/** AWS's answers, by the last part of the call's name. */
 let answers: Readonly<Record<string, Reply>> = {};
 let aws: Recorder;
 before(async () => {

@@ -1,11 +1,11 @@
-/** The service's own log in CloudWatch, which a server on loopback plays. */
+/** The service's own log in CloudWatch, which a server on loopback simulates. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CloudWatchLog } from '../../host/cloudwatch-log.ts';
 import { Recorder, type Reply, type Request } from '../support/recorder.ts';
 
-/** Milliseconds that no test waits for. */
+/** Milliseconds that are longer than any test. */
 const LONG = 10_000;
 const DAY = 86_400_000;
 

@@ -1,4 +1,4 @@
-/** The documents are true: each test that they name exists, and no fault is forgotten. */
+/** Checks that the documents are true: each test that they name exists, and no fault is missing. */
 
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
@@ -45,7 +45,7 @@ function quoted(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, title = '']) => title);
 }
 
-/** Later work that can own an open fault. */
+/** The areas of later work that can own an open fault. */
 const OWNERS = ['the webserver', 'what happens after a death', 'the ECS agent bridge', 'packaging'];
 
 test('each of the 63 faults is in the list once, in order', () => {

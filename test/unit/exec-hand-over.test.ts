@@ -1,4 +1,4 @@
-/** The connection of a terminal in a hand-over: each byte arrives once, whoever reads or writes it. */
+/** The connection of a terminal in a hand-over: each byte arrives once, whichever service reads or writes it. */
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -59,7 +59,7 @@ async function start(t: TestContext): Promise<{ docker: Docker; exec: Exec; prog
   return { docker, exec, program: socket };
 }
 
-/** Keeps the connection as the store does, and reads what comes on it when it is told to. */
+/** Keeps the connection like the store, and reads from it when told to. */
 class Next {
   #child: ChildProcess | undefined;
 
@@ -72,19 +72,19 @@ class Next {
     this.#child = spawn('sh', ['-c', 'read -r _ <&3; exec cat'], { stdio: [...stdio] });
   };
 
-  /** All that comes on the connection until it ends. */
+  /** Reads the connection until it ends. */
   async read(): Promise<Buffer> {
     (this.child.stdio[3] as Socket).end('\n');
     return await buffer(this.child.stdout as NodeJS.ReadableStream);
   }
 }
 
-/** Lines that all differ. */
+/** Lines that are all different. */
 function numbers(count: number): Buffer {
   return Buffer.from(Array.from({ length: count }, (_, i) => `${i}\n`).join(''));
 }
 
-/** The bytes are too many for a picture of the difference. */
+/** Asserts equality without showing a difference, because there are too many bytes. */
 function assertSame(parts: readonly Uint8Array[], whole: Buffer): void {
   const got = Buffer.concat(parts);
   const at = got.findIndex((byte, i) => byte !== whole[i]);

@@ -1,4 +1,4 @@
-/** The last answer of a connection arrives, however much its client still sends. */
+/** The last answer of a connection arrives, whatever its client still sends. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

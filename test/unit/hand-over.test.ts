@@ -1,4 +1,4 @@
-/** The parts of a hand-over, each by itself. Over whole services, test/integration/hand-over.test.ts. */
+/** The parts of a hand-over, each on its own. test/integration/hand-over.test.ts tests whole services. */
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

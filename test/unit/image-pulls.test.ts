@@ -1,4 +1,4 @@
-/** Pulls that are shared, abandoned, truncated, refused and spoiled, with a simulated Engine. */
+/** Pulls that are shared, abandoned, truncated, refused or corrupted, with a simulated Engine. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';

@@ -1,4 +1,4 @@
-/** Terminals of the previous service that do not fit: each ends alone. */
+/** Terminals of the previous service that cannot be taken over: each ends without affecting the others. */
 
 import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';

@@ -15,7 +15,7 @@ const OLD = 'a'.repeat(64);
 const NEW = 'b'.repeat(64);
 const REMOVE = { do: 'remove', node: 'web', container: OLD } as never;
 const SIGNAL = new AbortController().signal;
-/** Of a feed that does not want the node any more. */
+/** The world of a feed that no longer wants the node. */
 const WORLD = {
   wanted: new Wanted(),
   actual: new Actual([

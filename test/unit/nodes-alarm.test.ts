@@ -1,4 +1,4 @@
-/** When the reconciler of nodes wakes up, by a clock that the test moves. */
+/** The times at which the reconciler of nodes wakes up, by a clock that the test sets. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

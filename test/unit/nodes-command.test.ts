@@ -1,4 +1,4 @@
-/** What the commands about managed nodes print. */
+/** The output of the commands about managed nodes. */
 
 import assert from 'node:assert/strict';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
@@ -26,7 +26,7 @@ const NODE = {
 };
 const STEP = { node: 'api', do: 'pull', cause: 'it has no container' };
 
-/** Answers as a service would. */
+/** Answers like a service. */
 function api(answers: Readonly<Record<string, unknown>>) {
   const answer = async (path: string) => ({ data: answers[path], response: { ok: true, status: 200 } });
   return { GET: answer, PUT: answer, POST: answer } as never;

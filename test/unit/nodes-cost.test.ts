@@ -1,4 +1,4 @@
-/** What a look at many nodes costs when nothing is to be done. */
+/** The cost of a look at many nodes that need nothing. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -11,7 +11,7 @@ import { digestOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
 const OWNER = { hostId: 'h', app: 'demo' };
 const NODES = 200;
-/** Milliseconds of the processor. */
+/** Milliseconds of processor time. */
 const MOST = 30;
 
 test('a check of 200 nodes that need nothing takes one call to Docker and 30 ms of CPU time', async () => {
@@ -61,7 +61,7 @@ test('a check of 200 nodes that need nothing takes one call to Docker and 30 ms 
     const { user, system } = process.cpuUsage(begun);
     return (user + system) / 1000;
   };
-  // The first ones also compile it.
+  // The first looks also compile the code.
   const spent = [await look(), await look(), await look(), await look(), await look()].toSorted(
     (a, b) => a - b,
   );

@@ -1,4 +1,4 @@
-/** What is asked of Docker for nodes, and how its answers are read. */
+/** The requests to Docker for nodes, and how the answers are read. */
 
 import assert from 'node:assert/strict';
 import { mkdtempDisposable } from 'node:fs/promises';
@@ -84,7 +84,7 @@ test("a node's create body has the fields of its spec, and no more rights than D
   });
 });
 
-/** @param labelsOfImage what each image says */
+/** @param labelsOfImage returns the labels of an image */
 function looking(listed: readonly object[], labelsOfImage: Readonly<Record<string, object>> = {}) {
   const calls: string[] = [];
   const docker = {
@@ -100,7 +100,7 @@ function looking(listed: readonly object[], labelsOfImage: Readonly<Record<strin
   return { calls, looking: new Looking(docker as never, OWNER) };
 }
 
-/** An Engine whose containers start only with a log of their own. */
+/** An Engine that starts containers only if they log to this host. */
 class WithoutCloudWatch {
   readonly made: string[] = [];
   readonly removed: string[] = [];

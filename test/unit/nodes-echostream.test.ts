@@ -1,4 +1,4 @@
-/** The feed of EchoStream: what each change asks for, and when it is acknowledged. */
+/** The feed of EchoStream: the requests that each change causes, and when a change is acknowledged. */
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -35,7 +35,7 @@ const type = { type: 'ManagedNodeType', name: 'http', imageUri: 'a:1' };
 const message = { type: 'MessageType', name: 'text', auditor: 'a' };
 const edge = { type: 'Edge', source: 'other', target: 'web' };
 
-/** By what happened: what is there now, what was before, and what is to be done. */
+/** By the kind of change: the resource after it, the resource before it, and the expected reaction. */
 const ROWS: readonly (readonly [string, object | undefined, object | undefined, object])[] = [
   ['the tenant was edited', tenant, tenant, ALL],
   ['a tenant is new', tenant, undefined, NONE],
@@ -128,7 +128,7 @@ class Place implements AsyncDisposable {
   readonly wanted: (WantedApp & { readonly restart: readonly string[] })[] = [];
   readonly failures: string[] = [];
   removed = 0;
-  /** What the feed waits for. */
+  /** The promise that the feed waits for. */
   effect: Promise<void> = Promise.resolve();
   readonly #end = new AbortController();
   readonly #following: Promise<void>;
@@ -333,7 +333,7 @@ test('repeated or reordered changes lead to the current state in EchoStream', as
   const last = () => place.wanted.at(-1)?.nodes.map(({ name, image }) => [name, image]);
   await eventually(() => place.wanted.length === 1);
   place.world.app = { nodes: [web('app:3'), { ...web('app:3'), name: 'api' }], tenant: TENANT };
-  // The node came, went and came again; the change of the type came twice, and before its turn.
+  // The node was added, removed and added again. The change of the type arrived twice and out of order.
   const of = (imageUri: string) => ({ ...type, imageUri });
   place.change(of('app:3'), of('app:2'));
   place.change({ ...node, name: 'api' }, null);

@@ -1,4 +1,4 @@
-/** How the reconciler of nodes listens to Docker's events. */
+/** The reconciler of nodes follows Docker's events. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** What is done for a node when Docker refuses what was planned. */
+/** The reactions when Docker refuses a planned step for a node. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

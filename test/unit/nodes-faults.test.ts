@@ -1,4 +1,7 @@
-/** Nodes come to rest as wanted although Docker is slow, refuses, loses answers, or is gone for long. Time is a fake. */
+/**
+ * Nodes reach their wanted state although Docker is slow, refuses, loses answers, or is unreachable for a long time.
+ * The clock is fake.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -23,7 +26,7 @@ const specs = (round: number): NodeSpec[] => [
   { name: 'cron', image: 'app:1', environment: { ROUND: `${round}` }, update: { order: 'stop-first' } },
 ];
 
-/** Fails in the way and as often as a seed says. */
+/** Fails in the way and as often as a seed determines. */
 class Faults {
   readonly #chance: Chance;
   isOver = false;

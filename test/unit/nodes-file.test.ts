@@ -1,4 +1,4 @@
-/** What a file of nodes may say, and what is done with one that cannot be used. */
+/** The valid contents of a file of nodes, and the reaction to an unusable file. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

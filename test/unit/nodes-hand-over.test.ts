@@ -85,7 +85,7 @@ test('a node with a fixed host port cannot use hand-over', () => {
   assert.match(String(whyUnusable({ ...NEW, update: { order: 'hand-over', handOverFile } })), /pattern/);
 });
 
-/** A candidate in a hand-over, and an Engine that has its file or not. */
+/** A candidate in a hand-over, and an Engine that answers whether its file exists. */
 function lookingAt(answer: () => Promise<unknown>) {
   const owner = { hostId: 'h', app: 'demo' };
   const labelled = { node: 'web', hash: 'a', digest: 'd', ports: [], labelId: 'one', handOverFile: FILE };

@@ -1,4 +1,4 @@
-/** The promises of the planner of nodes, from any state to any other, whatever crashes meanwhile. */
+/** The promises of the planner of nodes, from any state to any other, whatever crashes in between. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -58,7 +58,7 @@ function anySpec(name: string): fc.Arbitrary<NodeSpec> {
       })),
       stopped: stopped && note === 'x',
       environment: { note },
-      // A feed takes no hand-over with a fixed port.
+      // A feed refuses a hand-over together with a fixed port.
       update: {
         order: order === 'hand-over' && ports.some(({ hostPort }) => hostPort) ? 'auto' : order,
         deadline: 20,
@@ -71,7 +71,10 @@ const anyWanted = fc
   .chain((names) => fc.tuple(...names.map(anySpec)))
   .map((specs) => [...specs]);
 
-/** Of a node: made from any spec, in any state. Two that run have no port in common: Docker would not have it. */
+/**
+ * A container of a node: made from any spec, in any state. Two running containers have no port in common, because
+ * Docker prevents that.
+ */
 const anyContainer = fc.constantFrom(...NAMES).chain((name) =>
   fc.record({
     spec: anySpec(name),
@@ -94,7 +97,7 @@ const anyCase = fc.record({
     selector: ({ spec, rank }) => `${spec.name} ${rank}`,
   }),
   strangers: fc.uniqueArray(anyStranger, { maxLength: 2, selector: ({ name }) => name }),
-  /** After which step what happens. */
+  /** Which event follows which step. */
   events: fc.array(fc.tuple(fc.nat(25), fc.constantFrom(...EVENTS)), {
     maxLength: 6,
   }),
@@ -127,7 +130,7 @@ function modelOf({ wanted: [first = []], registry: [one, two], containers, stran
   return docker;
 }
 
-/** Everything that is promised of a node at rest. */
+/** Checks all promises about a node that is at rest. */
 function checkNode(docker: ModelDocker, node: string): void {
   const spec = docker.wanted.get(node)?.spec;
   const own = [...docker.containers.values()].filter((one) => one.node === node);
@@ -218,7 +221,7 @@ test('from any state of Docker, and despite crashes and changes, nodes settle in
 
 test('if all images are good and no other container interferes, every node runs from its own spec, or names the holder of its port', () => {
   const property = fc.property(anyCase, (given) => {
-    // Nobody but who has paused a container knows why.
+    // Only the person who has paused a container knows why.
     const containers = given.containers.filter(
       ({ state, conduct }) => state !== 'paused' && conduct !== 'refuses',
     );

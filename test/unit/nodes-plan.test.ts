@@ -1,4 +1,4 @@
-/** What is planned for nodes: from whatever is there to what is wanted. */
+/** The plans for nodes, from any present state to the wanted one. */
 
 import assert from 'node:assert/strict';
 import { mkdtempDisposable, stat, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** How the images of nodes are pulled. */
+/** The pulls of the images of nodes. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

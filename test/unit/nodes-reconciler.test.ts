@@ -1,4 +1,4 @@
-/** What brings nodes to where they are wanted, with a Docker of the imagination that fails as it is told to. */
+/** The reconciler brings nodes to their wanted state, with a simulated Docker that fails when told to. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -153,7 +153,7 @@ test('a failure is forgotten once the node has reached its wanted state', async 
   const [web] = site.docker.containers.values();
   let failures = 0;
   site.before = () => {
-    // Docker answers late, and the container stops all the same.
+    // Docker answers late, but stops the container.
     failures += 1;
     if (web) site.docker.containers.set(web.id, { ...web, rank: 'current', state: 'exited' });
     throw new ServiceError('docker.unavailable', { socket: '/x', why: 'timeout' });
@@ -179,7 +179,7 @@ test('the latest rejection stays in the file, however long an earlier write take
   assert.match(String(written.at(-1)), /second/);
 });
 
-/** Stops containers of a model. A stop resolves once all that run have been asked to stop. */
+/** Stops containers of a model. A stop resolves once all running ones have been asked to stop. */
 class StoppingDocker {
   readonly asked: string[] = [];
   readonly #all = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-/** How the command line gets back to its terminal. */
+/** The command line returns to its terminal. */
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -21,7 +21,7 @@ const refuse =
   };
 const breakOff: Answer = (_, socket) => socket.destroy();
 
-/** A service whose answers to handshakes are these, one after another, and which then accepts. */
+/** A service that gives these answers to handshakes, one after another, and then accepts. */
 async function serve(t: TestContext, ...answers: Answer[]) {
   const accepting = new WebSocketServer({ noServer: true });
   const server = createServer();

@@ -1,4 +1,4 @@
-/** What the commands about pools send and print, and the file of pools. */
+/** The requests and the output of the commands about pools, and the file of pools. */
 
 import assert from 'node:assert/strict';
 import { chmodSync, mkdtempDisposableSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ const POOL = {
 };
 const VIEW = { id: 'a'.repeat(60), state: 'running', since: new Date().toISOString(), app: 'demo' };
 
-/** Answers as a service would, and remembers what it was asked. */
+/** Answers like a service, and records the requests. */
 function api(asked: unknown[] = []) {
   const answers: Readonly<Record<string, unknown>> = {
     'GET /v1/pools': { pools: [POOL] },

@@ -1,4 +1,4 @@
-/** The credentials that registries get, and for how long. */
+/** The credentials for registries, and how long they are kept. */
 
 import assert from 'node:assert/strict';
 import { chmod, mkdtempDisposable, writeFile } from 'node:fs/promises';

@@ -8,7 +8,7 @@ import { resourceUse } from '../../docker-engine/resource-use.ts';
 const ID = 'f'.repeat(64) as DockerId;
 const AT = '2026-11-30T04:00:00.000000001Z';
 
-/** What a Docker that answers this makes of it. */
+/** Returns the resource use for an answer of Docker with these values. */
 function useWith(memory: object, host: object) {
   const answers = {
     stats: async () => ({

@@ -1,4 +1,4 @@
-/** What goes onto the ISO that sets a virtual machine up, and what is refused before it is made. */
+/** The files on the ISO that sets up a virtual machine, and the mistakes that are found before it is made. */
 
 import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** The WebSocket of a terminal: what passes, and when it is closed. */
+/** The WebSocket of a terminal: its messages, and when it is closed. */
 
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
@@ -9,7 +9,7 @@ import { join } from '../../httpserver/v1/terminal-socket.ts';
 import { Terminal } from '../../ttys/terminal.ts';
 import { FakePty, PassablePty } from '../support/fake-pty.ts';
 
-/** A client that reads when it is told to. */
+/** A client that reads only when told to. */
 class FakeSocket extends EventEmitter {
   readonly OPEN = 1;
   readyState = 1;

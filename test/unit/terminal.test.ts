@@ -1,4 +1,4 @@
-/** Terminals: the kept output, what each client sees, and who waits for whom. */
+/** Terminals: the kept output, each client's view, and back-pressure. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -164,7 +164,7 @@ test('all output arrives before the end, with the exit code', async () => {
   assert.equal(await terminal.ended, 42);
 });
 
-/** The terminal of a service, and of the one after it. */
+/** A terminal of one service, continued by the next one. */
 async function handedOver(print: (pty: FakePty, terminal: Terminal) => Promise<void>) {
   const before = new PassablePty();
   const first = new Terminal('0123456789abcdef', before, SIZE);

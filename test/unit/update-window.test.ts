@@ -1,4 +1,4 @@
-/** When updates of nodes may run. */
+/** The times at which updates of nodes may run. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -36,11 +36,11 @@ const anyEvent = fc.oneof(
 );
 type Event = typeof anyEvent extends fc.Arbitrary<infer T> ? T : never;
 
-/** A host that does what the book says, and objects if that breaks a promise. */
+/** A host that follows the book, and throws if that breaks a promise. */
 class Model {
   readonly book = new Book();
   readonly wanted = new Map<string, { readonly size: number; readonly shape: string }>();
-  /** What each container was made from. */
+  /** The shape and the image of each container. */
   readonly made = new Map<
     ContainerId,
     { readonly pool: string; readonly shape: string; readonly image: string }
@@ -52,7 +52,7 @@ class Model {
   isOpen = true;
   isQuiet = true;
   room: Room = 'more';
-  /** The container that is being made. */
+  /** The container that is being created. */
   making: { readonly pool: string; readonly shape: string; readonly image: string } | undefined;
 
   happen(event: Event): void {
@@ -74,7 +74,7 @@ class Model {
     for (const id of this.book.ids) assert.ok(!this.left.has(id), 'a container has come back');
   }
 
-  /** @returns what was taken */
+  /** @returns the taken container */
   claim(pool: string, image: string): ContainerId | undefined {
     const id = this.book.take(pool, image);
     if (!id) return undefined;
@@ -157,7 +157,7 @@ class Model {
     this.finish(true);
   }
 
-  /** Nothing happens any more. */
+  /** Continues until no more events happen. */
   settle(): void {
     Object.assign(this, { isOpen: true, isQuiet: true, room: 'more' });
     for (let pass = 0; pass < 40; pass++) this.passAndFinish();

@@ -205,7 +205,7 @@ suite('a heartbeat', () => {
 
 suite('any call to the webserver', () => {
   test('C25: answers of every kind are read to their end, so that one connection serves all calls', async (t) => {
-    // More than one read of a socket returns.
+    // More data than one read of a socket returns.
     const padding = ' '.repeat(60_000);
     const statuses = [200, 404, 500, 400, 302, 200];
     const { recorder, handshake, heartbeat } = await open(t, ({ path }) =>

@@ -1,10 +1,10 @@
 /**
- * Boots a guest that looks like an EC2 host, with this checkout's bundle on a disk of its own, runs one of our
- * programs in it, passes on what that writes, and ends with its exit code.
+ * Boots a guest that looks like an EC2 host, with this checkout's bundle on a separate disk. It runs one of our
+ * programs in the guest, prints the program's output, and ends with its exit code.
  *
- *   node test/vm/boot.ts PROGRAM.ts [WORD…]
+ * node test/vm/boot.ts PROGRAM.ts [WORD…]
  *
- * QEMU emulates the processor: it needs no rights beyond those of any process, and works where KVM does not.
+ * QEMU emulates the processor: it needs no rights beyond those of any process, and works without KVM.
  */
 
 import { execFileSync, spawn } from 'node:child_process';
@@ -15,7 +15,7 @@ import { createInterface } from 'node:readline';
 import { VERSION } from '../../src/version.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** What the guest wrote, of its last run. */
+/** The output of the guest's last run. */
 const KEPT = join(ROOT, 'build/guest');
 /** Seconds after which a guest that has not ended is switched off. */
 const PATIENCE = 2400;
@@ -38,7 +38,7 @@ try {
 }
 if (process.exitCode !== 0) console.error(`The guest's journal and console are in ${KEPT}.`);
 
-/** What an AMI carries, and the programs that try it. */
+/** The files that an AMI contains, and the programs that test them. */
 function makeProjectDisk(image: string, xServer: string): void {
   const disk = join(work, 'disk');
   const programs = ['test/vm/*.test.ts', 'test/vm/run.ts', 'scripts/demo*.ts', 'bench/guest/*.ts'];
@@ -76,7 +76,7 @@ function makeProjectDisk(image: string, xServer: string): void {
   execFileSync('mke2fs', ['-q', '-t', 'ext4', '-L', 'project', '-d', disk, image, '450M']);
 }
 
-/** @returns the program's exit code; 1 when the guest never said it */
+/** @returns the program's exit code; 1 if the guest never reported it */
 async function boot(guest: string): Promise<number> {
   const qemu = spawn('qemu-system-x86_64', machine(guest), { stdio: ['pipe', 'pipe', 'inherit'] });
   const timer = setTimeout(() => {
@@ -103,12 +103,12 @@ function machine(guest: string): string[] {
   return [
     ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '2048'],
     ...['-nodefaults', '-nographic', '-nic', 'none'],
-    // By this a host knows that it is EC2's.
+    // By this, a host recognises that it is on EC2.
     ...['-smbios', 'type=1,manufacturer=Amazon EC2,product=g3.4xlarge'],
     ...['-kernel', join(guest, 'vmlinuz'), '-initrd', join(guest, 'initrd')],
     ...['-append', 'root=/dev/vda rw console=ttyS0 quiet panic=-1'],
     ...['-serial', `file:${join(KEPT, 'console.log')}`],
-    // What is written to it is kept until QEMU ends, also over a reboot.
+    // Data that is written to it is kept until QEMU ends, even over a reboot.
     ...['-drive', `file=${join(guest, 'disk.img')},format=raw,if=virtio,snapshot=on`],
     ...['-drive', `file=${join(work, 'project.img')},format=raw,if=virtio,readonly=on`],
     ...['-device', 'virtio-serial-pci'],

@@ -1,4 +1,4 @@
-/** A restart of the unit under systemd, which keeps what the service hands over. */
+/** A restart of the unit under systemd, whose store keeps the descriptors that the service hands over. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -22,7 +22,7 @@ async function isRunning({ dockerId }: InputContainer): Promise<boolean> {
   return (await host.docker.getContainer(dockerId).inspect()).State.Running;
 }
 
-/** The ids and the states of the containers, as the service that runs now lists them. */
+/** The ids and the states of the containers, as the running service lists them. */
 async function listed(): Promise<string[]> {
   const { stdout } = await run('ecs-host-service', ['ps', '--json']);
   const containers: { id: string; state: string }[] = JSON.parse(stdout);

@@ -1,5 +1,5 @@
 /**
- * The installer on a host as a person has it: its installation before the tests, an upgrade, its removal, and a new
+ * The installer on a host as an operator uses it: the installation before the tests, an upgrade, a removal, and a new
  * installation.
  */
 
@@ -16,7 +16,10 @@ const SETTINGS = '/etc/ecs-host-service';
 /** The unpacked tarball of another version. */
 const NEWER = '/root/newer';
 const UNITS = ['', '-wait', '-metadata-guard'].map((name) => `ecs-host-service${name}.service`);
-/** systemd's rating from 0, safe, to 10: what the service may do, which mounts, makes input devices and uses Docker. */
+/**
+ * systemd's rating of what the service may do, from 0 (safe) to 10. The service mounts filesystems, makes input devices
+ * and uses Docker.
+ */
 const EXPOSURE = 5;
 
 const host = await GuestHost.open();

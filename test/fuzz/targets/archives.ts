@@ -1,4 +1,4 @@
-/** A user's stored archives: the age file around them, the predecessor's format, and the archive itself. */
+/** A user's stored archives: the surrounding age file, the predecessor's format, and the archive itself. */
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
@@ -19,9 +19,9 @@ import type { Target } from '../target.ts';
 const IDENTITY = randomBytes(32);
 const CONTENT = randomBytes(70_000);
 const USER = 1000;
-/** Bytes. */
+/** The limit of an archive in bytes. */
 const LIMIT = 2 ** 20;
-/** Unpacking needs a process of its own. */
+/** The number of inputs that are unpacked. It is small, because each needs a separate process. */
 const UNPACKED = 500;
 
 interface Input {

@@ -1,4 +1,4 @@
-/** The socket that hands input devices to a container's program, which the container can reach. */
+/** The socket that passes input devices to a container's program. The container can reach it. */
 
 import { closeSync, openSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';

@@ -1,4 +1,7 @@
-/** The socket of a real service's Docker proxy, with whatever a client of Docker may send; Docker itself is behind it. */
+/**
+ * The socket of a real service's Docker proxy, with anything that a client of Docker may send. The real Docker is
+ * behind the proxy.
+ */
 
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -6,7 +9,7 @@ import { requests } from '../http-messages.ts';
 import { RealService } from '../real-service.ts';
 import type { Target } from '../target.ts';
 
-/** No image and no container that there is. */
+/** Contains no existing image or container. */
 const GRAMMAR = {
   paths: [
     '/_ping',

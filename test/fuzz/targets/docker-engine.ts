@@ -1,4 +1,4 @@
-/** The Docker proxy, where what stands behind it answers with anything. */
+/** The Docker proxy, with an Engine that may answer with anything. */
 
 import { once } from 'node:events';
 import { mkdtempDisposable } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** The HTTPS port of a real service, as anybody on the network reaches it. */
+/** The HTTPS port of a real service, as any client on the network can use it. */
 
 import { once } from 'node:events';
 import { connect } from 'node:tls';

@@ -1,4 +1,4 @@
-/** The operator's API of a real service, as root reaches it on its unix socket. */
+/** The operator's API of a real service, as root can use it on the unix socket. */
 
 import { connect } from 'node:net';
 import { checkAnswers } from '../exchange.ts';
@@ -7,7 +7,7 @@ import { RealService } from '../real-service.ts';
 import type { Target } from '../target.ts';
 
 const ID = 'f'.repeat(60);
-/** Nothing that ends the host or its container: `/v1/drain`, and the container's own id. */
+/** Contains nothing that ends the host or its container: neither `/v1/drain` nor the container's own id. */
 const GRAMMAR = {
   paths: [
     '/v1/agent',

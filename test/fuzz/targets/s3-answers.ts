@@ -1,4 +1,4 @@
-/** The store of user configs, where what stands in the place of S3 answers with anything. */
+/** The store of user configs, with an S3 that may answer with anything. */
 
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
@@ -12,7 +12,7 @@ import { jsonWith, mutated } from '../mutations.ts';
 import type { Target } from '../target.ts';
 
 const ASKED = ['findCurrent', 'list', 'open'] as const;
-/** Bytes. */
+/** The maximum length in bytes. */
 const MOST = 4096;
 
 interface Input {
@@ -53,7 +53,7 @@ const answer = fc
       `HTTP/1.1 ${status} Reason\r\n${etag}Connection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 
-/** What a client may fail with. A fault of the code in between is none of these. */
+/** Whether an error is a fault of the code. Failures because of an answer have none of these types. */
 function isFault(error: unknown): boolean {
   return !(error instanceof Error) || error instanceof TypeError || error instanceof RangeError;
 }

@@ -1,4 +1,4 @@
-/** The WebSocket of a terminal: frames of a client that may send anything. */
+/** The WebSocket of a terminal, with a client that may send any frames. */
 
 import { once } from 'node:events';
 import { mkdtempDisposable } from 'node:fs/promises';
@@ -24,7 +24,7 @@ const HANDSHAKE = [
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
   '\r\n',
 ].join('\r\n');
-/** Bytes of one message that the service accepts. */
+/** The maximum size of a message that the service accepts, in bytes. */
 const MOST = 64 * 1024;
 
 /** A frame of a client, masked with zeros. Source: RFC 6455, 5.2 */
