@@ -211,7 +211,7 @@ export const measure: Measure = async (say) => {
   await remove(host, ids.slice(EVENTS));
   await stop(service);
   return {
-    method: `Debian's Chromium on the same machine, with a warm cache: the time from the start of a navigation to the frame with the table of ${CONTAINERS} containers, against that of an empty page of the same server, by the page's own clock; ${LOADS} loads of each, in random order. What ${CONSOLES} open overviews add to the service's resident memory, and to its processor time in ${COUNTED / 1000} s. The frames from the moment when the stream delivers the end of a container until the table shows it; ${EVENTS} ends.`,
+    method: `Debian's Chromium on the same machine, with a warm cache: the time from the start of a navigation to the frame with the table of ${CONTAINERS} containers, against that of an empty page of the same server, by the page's own clock; ${LOADS} loads of each, in random order. Then the resident memory, and the processor time in ${COUNTED / 1000} s, that ${CONSOLES} open overviews add to the service. Then the number of frames from the delivery of a container's end by the stream until the table shows it; ${EVENTS} ends.`,
     rows,
   };
 };

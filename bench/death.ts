@@ -88,14 +88,19 @@ export const measure: Measure = async (say) => {
   const raw = median(pairs.map(([, theirs]) => theirs));
   const most = (values: readonly number[]) => Math.max(...values);
   return {
-    method: `${COUNT} containers that nobody has claimed, of a service that SIGKILL ends; ${ROUNDS} rounds, the bundle under the launcher. On the other side Docker alone removes as many of the same by force, at once. What stands as p95 is the worst.`,
+    method: `${COUNT} unassigned containers of a service that is killed with SIGKILL; ${ROUNDS} rounds, with the bundle under the launcher. In comparison, Docker alone removes as many of the same containers by force, all at once. The p95 is the largest value.`,
     rows: [
-      ofPairs('removal of what nobody claimed over forced removals', pairs, { median: 1.2 }),
-      row(`death to the dying heartbeat over ${KNOWN} ms`, median(tolds) / KNOWN, most(tolds) / KNOWN, {
-        p95: 1,
-      }),
+      ofPairs('removal of unassigned containers over forced removals', pairs, { median: 1.2 }),
       row(
-        'death to nothing left that nobody uses, over forced removals',
+        `time from death to the last heartbeat over ${KNOWN} ms`,
+        median(tolds) / KNOWN,
+        most(tolds) / KNOWN,
+        {
+          p95: 1,
+        },
+      ),
+      row(
+        'time from death until nothing unused is left, over forced removals',
         median(burieds) / raw,
         most(burieds) / raw,
         {},

@@ -87,7 +87,7 @@ function added(name: string, taken: readonly Taken[]): Row[] {
   const rowOf = (what: string, side: 'proxy' | 'pipe', bound: Row['bound']) => {
     const values = taken.map((one) => (one[side] - one.direct) / ADDED);
     return row(
-      `what ${what} adds to ${name}, over ${ADDED} ms`,
+      `time that ${what} adds to ${name}, over ${ADDED} ms`,
       median(values),
       quantile(values, 0.95),
       bound,
@@ -99,7 +99,7 @@ function added(name: string, taken: readonly Taken[]): Row[] {
 function slowed(name: string, taken: readonly Taken[]): Row[] {
   const rowOf = (what: string, side: 'proxy' | 'pipe', bound: Row['bound']) => {
     const values = taken.map((one) => one[side] / one.direct);
-    return row(`${name} through ${what}, over without`, median(values), Math.max(...values), bound);
+    return row(`${name} through ${what}, over a direct call`, median(values), Math.max(...values), bound);
   };
   const most = Math.round(1000 / THROUGHPUT) / 1000;
   return [rowOf('the proxy', 'proxy', { median: most }), rowOf('a bare pipe', 'pipe', {})];
@@ -162,7 +162,7 @@ export const measure: Measure = async (say) => {
   await stopPipe();
   await service.stop();
   return {
-    method: `Small calls of a client that keeps its connection, and Docker's command line with ${MEBIBYTES} MiB of noise: at Docker's own socket, at the service's, and at that of a process of Node that pipes and does nothing else, in random order. ${CALLS} of each small call, and what is added to Docker's own time; ${STREAMS} streams of each kind, and the time that each takes over Docker's own, where ${(1 / THROUGHPUT).toFixed(2)}× is a throughput of ${THROUGHPUT}.`,
+    method: `Small calls of a client that keeps its connection open, and Docker's command line with ${MEBIBYTES} MiB of random data: through Docker's own socket, through the service's socket, and through the socket of a Node process that only pipes, in random order. ${CALLS} calls of each kind measure the time that is added to Docker's own, and ${STREAMS} streams of each kind measure the ratio to Docker's own time. A ratio of ${(1 / THROUGHPUT).toFixed(2)} is a throughput of ${THROUGHPUT}.`,
     rows,
   };
 };

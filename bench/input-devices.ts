@@ -20,10 +20,10 @@ export const measure: Measure = async (say) => {
   const { pairs }: { pairs: (readonly [Taken, Taken])[] } = JSON.parse(line);
   const of = (which: 0 | 1) => pairs.map(([ours, theirs]) => [ours[which], theirs[which]] as const);
   return {
-    method: `A container's three devices, made together by the addon, against a C program that makes the same calls; ${pairs.length} pairs in random order, in a guest with an emulated processor. They can be used when udev has recorded them, which both sides watch for.`,
+    method: `A container's three devices, created together by the addon, compared with a C program that makes the same calls; ${pairs.length} pairs in random order, in a guest with an emulated processor. Devices are usable when udev has recorded them, which both sides wait for.`,
     rows: [
-      ofPairs('the calls that make the devices', of(0), { median: 1.5 }),
-      ofPairs('until the devices can be used', of(1), { median: 1.5, aim: true }),
+      ofPairs('the calls that create the devices', of(0), { median: 1.5 }),
+      ofPairs('time until the devices are usable', of(1), { median: 1.5, aim: true }),
     ],
   };
 };

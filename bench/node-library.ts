@@ -67,14 +67,16 @@ export const measure: Measure = async (say) => {
     memory: [early, late],
   } = await run('ours', { ...fast, messages: MANY });
   return {
-    method: `Programs in processes of their own handled ${MESSAGES} messages of ten groups from a queue in a third process; the handler does nothing, or takes 20 ms (${SLOW_MESSAGES} messages).`,
+    method: `Programs in separate processes handle ${MESSAGES} messages of ten groups from a queue in a third process. The handler does nothing, or takes 20 ms (${SLOW_MESSAGES} messages).`,
     rows: [
-      ofPairs('processor time of a message: the library / a loop with nothing but the SDK', cpu, {
+      ofPairs('processor time per message: the library over a loop with the SDK alone', cpu, {
         median: 1.15,
       }),
-      ofPairs('time of a message, one at a time: the library / sqs-consumer', rival, { median: 1 }),
-      ofPairs('time with handlers of 20 ms in ten groups: ten slots / one', slots, { median: 0.125 }),
-      ofPairs(`memory in use: after ${MANY} messages / after ${MANY / 10}`, [[late, early]], { median: 1.1 }),
+      ofPairs('time per message, one at a time: the library over sqs-consumer', rival, { median: 1 }),
+      ofPairs('time with handlers of 20 ms in ten groups: ten slots over one', slots, { median: 0.125 }),
+      ofPairs(`memory in use after ${MANY} messages, over that after ${MANY / 10}`, [[late, early]], {
+        median: 1.1,
+      }),
     ],
   };
 };

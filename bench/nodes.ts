@@ -152,8 +152,8 @@ async function measureStarts(host: TestHost, image: string, say: (progress: stri
   await service.stop();
   await site.clear();
   return [
-    ofPairs(`${NODES} nodes brought up over ${NODES} × create + start`, all, { median: 1.1 }),
-    ofPairs("a change to its container's start over create + start", alone, { median: 1.15 }),
+    ofPairs(`${NODES} nodes started over ${NODES} × create + start`, all, { median: 1.1 }),
+    ofPairs('time from a change to the start of its container, over create + start', alone, { median: 1.15 }),
   ];
 }
 
@@ -261,7 +261,7 @@ async function measureMemory(host: TestHost, image: string, say: (progress: stri
     added.push((ours - theirs) / MEMORY);
   }
   await site.clear();
-  const name = 'what nodes add to the memory of an idle service, over 10 MiB';
+  const name = 'memory that nodes add to an idle service, over 10 MiB';
   return [row(name, median(added), quantile(added, 0.95), { median: 1 })];
 }
 
@@ -271,7 +271,7 @@ export const measure: Measure = async (say) => {
   await using registry = await Registry.open();
   const image = registry.addScript('bench', RUNS);
   return {
-    method: `From the moment when the service has read a change of its file to the start of the last container, against create and start of the same containers at the Docker Engine's socket, ${AT_A_TIME} at a time, in random order: ${ROUNDS} rounds of ${NODES} new nodes, and ${PAIRS} changes of one node. The cost of a look is that of a whole reconciliation, with a server in the same process in place of Docker. The memory is that of the bundle as it is built, with a file of nodes and without, ${STARTS} starts of each.`,
+    method: `The time from the moment when the service has read a change of its file to the start of the last container, compared with create and start of the same containers at the Docker Engine's socket, ${AT_A_TIME} at a time, in random order: ${ROUNDS} rounds of ${NODES} new nodes, and ${PAIRS} changes of one node. Then the cost of a whole reconciliation, with a server in the same process that simulates Docker. Then the memory of the built bundle with and without a file of nodes, ${STARTS} starts of each.`,
     rows: [
       ...(await measureStarts(host, image, say)),
       ...(await measureLooks()),

@@ -173,12 +173,12 @@ export const measure: Measure = async (say) => {
     row(name, median(ratios), quantile(ratios, 0.95), bound);
   const over = (limit: number) => warm.map((milliseconds) => milliseconds / limit);
   return {
-    method: `From POST /v1/containers with start values until the call with the token says that the container is ready, on the unix socket, for a user without files: from a full pool of ${SIZE}, and a new container, ${PAIRS} pairs in random order; and ${BURSTS} times all of a pool, one after the other, while it is filled again. With ${FILES / 1e6} MB of files that cannot be compressed, against the call with the token, which restores them, for the same container; ${RESTORES} rounds.`,
+    method: `The time from POST /v1/containers with start values until the call with the token reports that the container is ready, on the unix socket, for a user without files: for a container of a full pool of ${SIZE}, and for a new one, ${PAIRS} pairs in random order. Then ${BURSTS} times all containers of a pool, one after the other, while the pool is refilled. Then for a user with ${FILES / 1e6} MB of incompressible files, compared with the call with the token alone, which restores them, for the same container; ${RESTORES} rounds.`,
     rows: [
       rowOf('a warm container over a new one', ratiosOf(pairs), { median: 0.1 }),
       rowOf('a warm container over 25 ms', over(LONGEST_MEDIAN), { median: 1 }),
       row(
-        'p99 of the same over 100 ms',
+        'p99 of a warm container over 100 ms',
         quantile(warm, 0.99) / LONGEST_P99,
         Math.max(...warm) / LONGEST_P99,
         {
@@ -186,7 +186,7 @@ export const measure: Measure = async (say) => {
         },
       ),
       rowOf(
-        'a warm container while its pool is filled, over 25 ms',
+        'a warm container during a refill of its pool, over 25 ms',
         burst.map((one) => one / LONGEST_MEDIAN),
         {},
       ),

@@ -110,11 +110,11 @@ export const measure: Measure = async (say) => {
   }
   const worst = Math.max(...ends.map(([taken, poll]) => taken / poll));
   return {
-    method: `The command deploys ${SERVICES.length} services and ${JOBS.length} scheduled tasks to ministack, ${ROUNDS} times; a proxy counts its calls. The least is one call for each thing that an API takes singly, and one for each page of the others. Then rollouts take ${(STEP * 10) / 1000} s, and the tool looks every ${POLL / 1000} s. Its \`--help\` and an empty Node start in turns, ${STARTS} times.`,
+    method: `The command deploys ${SERVICES.length} services and ${JOBS.length} scheduled tasks to ministack, ${ROUNDS} times; a proxy counts its calls. The minimum is one call for each item that an API accepts only singly, and one call for each page of the others. Then rollouts take ${(STEP * 10) / 1000} s, and the tool polls every ${POLL / 1000} s. Its \`--help\` and an empty Node start in turns, ${STARTS} times.`,
     rows: [
-      ofPairs('calls to AWS of a deploy over the least that the APIs allow', calls, { median: 1.2 }),
+      ofPairs('calls to AWS for a deploy over the minimum that the APIs allow', calls, { median: 1.2 }),
       row(
-        'from the end of the last rollout to the end of the deploy, over the time between looks',
+        'time from the end of the last rollout to the end of the deploy, over the polling interval',
         ofPairs('', ends, {}).median,
         worst,
         {
@@ -123,7 +123,7 @@ export const measure: Measure = async (say) => {
         },
       ),
       ofPairs('ecs-release --help over an empty start of Node', helps, { median: 3 }),
-      ofPairs('the same of the executable, which holds Node and the tool', executables, {}),
+      ofPairs('ecs-release --help of the executable over an empty start of Node', executables, {}),
     ],
   };
 };

@@ -53,7 +53,7 @@ export const measure: Measure = async (say) => {
   await service.stop();
   agent.destroy();
   return {
-    method: `The service's call against create and start of the same body at the Docker Engine's socket, in random order, with the same removal between; ${PAIRS} pairs of one container, ${ROUNDS} rounds of ${FULL} at once.`,
+    method: `The service's call compared with create and start of the same body at the Docker Engine's socket, in random order, with the same removal in between; ${PAIRS} pairs of one container, and ${ROUNDS} rounds of ${FULL} at once.`,
     rows: [
       ofPairs('POST /v1/containers over create + start', alone, { median: 1.05, p95: 1.1 }),
       ofPairs(`${FULL} × POST /v1/containers at once over ${FULL} × create + start`, full, {

@@ -123,12 +123,17 @@ export const measure: Measure = async (say) => {
   const possible = (TOO_LITTLE * time) / 1000;
   const all = CONTAINERS / new Set(users).size;
   return {
-    method: `${CONTAINERS} containers, each with ${EACH / 1e6} MB of files that were never saved; EC2 gives ${NOTICE / 1000} s. What has come as a whole ${SPARE / 1000} s before the moment counts, and the time begins when the service has read the notice. The uplink of the stand-in for S3 brings ${ENOUGH / 1e6} MB a second in the first row, and ${TOO_LITTLE / 1e6} in the second, which is too little for all of them.`,
+    method: `${CONTAINERS} containers, each with ${EACH / 1e6} MB of files that were never saved; EC2 reclaims the host after ${NOTICE / 1000} s. A save counts if it is complete ${SPARE / 1000} s before that. The time is measured from the moment when the service has read the notice. The uplink to the simulated S3 carries ${ENOUGH / 1e6} MB per second in the first row, and ${TOO_LITTLE / 1e6} in the second, which is not enough for all saves.`,
     rows: [
-      row('users over those who are saved, where the uplink can bring all', all, all, { median: 1 }),
-      row('what the uplink can bring over what is saved', possible / brought, possible / brought, {
-        median: 1 / 0.9,
-      }),
+      row('users over saved users, with a sufficient uplink', all, all, { median: 1 }),
+      row(
+        'bytes that the uplink can carry over saved bytes, with an insufficient uplink',
+        possible / brought,
+        possible / brought,
+        {
+          median: 1.111,
+        },
+      ),
     ],
   };
 };

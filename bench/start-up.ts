@@ -33,9 +33,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@sentry/node': [],
 };
 
-const METHOD = `The executable as it is built, against a fastify server with HTTPS and one route, in a bundle; ${ROUNDS} starts of
-each, in turns, with Docker running. The bounds are aims. Unlike the bare server the service makes its certificate itself,
-takes a lock and makes its directories before it listens.`;
+const METHOD = `The executable as it is built, compared with a fastify server with HTTPS and one route, in a bundle; ${ROUNDS} starts of
+each, in turns, with Docker running. The bounds are aims. Unlike the bare server, the service makes its own certificate,
+takes a lock and creates its directories before it listens.`;
 
 interface Start {
   /** Milliseconds. */
@@ -100,8 +100,8 @@ function packageTable(say: (progress: string) => void): string {
     return `| ${name} | ${time.toFixed(2)}× | ${memory.toFixed(2)}× |`;
   });
   return [
-    'What each package costs when it is loaded into an empty Node, as a multiple of what fastify costs. `@sentry/node` is',
-    'loaded only where `USE_PROD_LOGGING` is on, `@peculiar/asn1-x509` only when a certificate is made.',
+    'The cost of loading each package into an empty Node, as a multiple of the cost of fastify. `@sentry/node` is',
+    'loaded only if `USE_PROD_LOGGING` is on, `@peculiar/asn1-x509` only if a certificate is made.',
     '',
     '| package | load time | memory |',
     '| --- | --- | --- |',

@@ -166,10 +166,10 @@ export const measure: Measure = async (say) => {
   const rowOf = (name: string, of: keyof Taken) =>
     row(name, median(ratios(of)), quantile(ratios(of), 0.95), { median: 2 });
   return {
-    method: `${REQUESTS} start values, 200 a second, while containers start and end one after the other. A container's first ones are written to two files, on both sides; when they come again, they are answered only. ${ROUNDS} rounds of each side, in random order.`,
+    method: `${REQUESTS} start values, 200 per second, while containers start and end one after the other. Both sides write the first start values of a container to two files, and only answer repeated ones. ${ROUNDS} rounds of each side, in random order.`,
     rows: [
       rowOf('p99 of start values over a bare fastify route', 'p99'),
-      rowOf('median of those that write, over the same route', 'writing'),
+      rowOf('median of start values that are written, over the same route', 'writing'),
     ],
   };
 };

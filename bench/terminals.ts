@@ -88,7 +88,7 @@ async function keys(host: TestHost, say: Say): Promise<Row> {
   for (const person of [ours, dockers]) person.type('\x04');
   await Promise.all([ours, dockers].map((person) => person.ended()));
   await service.stop();
-  return ofPairs("a key's way to its echo, over docker exec -it", pairs, { median: 1.5 });
+  return ofPairs('time from a key to its echo, over docker exec -it', pairs, { median: 1.5 });
 }
 
 async function openTerminal({ root, id }: Hosted): Promise<TerminalClient> {
@@ -148,7 +148,7 @@ export const measure: Measure = async (say) => {
   await using host = await TestHost.open();
   await importShellImage(host.docker);
   return {
-    method: `A key typed into cat in a container until its echo is seen, with the service's command line and with Docker's, each in a pseudo-terminal of its own: ${LINES * LINE.length} keys on each side, one after the other, in random order. Then what the service's resident memory grows by with ${TERMINALS} terminals, each with a client that has seen 11 kB: ${ROUNDS} rounds, each with a new service.`,
+    method: `The time from a key that is typed into cat in a container until its echo is seen, with the service's command line and with Docker's, each in its own pseudo-terminal: ${LINES * LINE.length} keys on each side, one after the other, in random order. Then the growth of the service's resident memory with ${TERMINALS} terminals, each with a client that has received 11 kB: ${ROUNDS} rounds, each with a new service.`,
     rows: [await keys(host, say), await memory(host, say)],
   };
 };

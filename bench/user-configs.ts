@@ -29,12 +29,12 @@ export const measure: Measure = async (say) => {
   const full = median(saves.map(([ours]) => ours));
   const most = (values: readonly number[]) => Math.max(...values);
   return {
-    method: `A profile of 500 MB, 12,000 small files and ten large ones, on this machine's disk, by the bundle; ${saves.length} rounds in random order, each after a sync. Saving ends when S3 has it, which is a stand-in in another process; on the other side tar, lz4 and openssl write a file, and one request uploads it. Memory is that of the service's process, without the tools that it starts.`,
+    method: `A profile of 500 MB with 12,000 small files and ten large ones, on this machine's disk, saved by the bundle; ${saves.length} rounds in random order, each after a sync. A save ends when S3, which another process simulates, has all of it. In comparison, tar, lz4 and openssl write a file, and one request uploads it. The memory is that of the service's process, without the tools that it starts.`,
     rows: [
       ofPairs('save over tar, lz4, openssl and an upload', saves, { median: 0.5 }),
       ofPairs('restore over tar -x', restores, { median: 1.2 }),
       row(
-        'checkpoint where 1 % of the files changed, over a full save',
+        'checkpoint after 1 % of the files changed, over a full save',
         median(checkpoints) / full,
         most(checkpoints) / full,
         { median: 0.1 },
