@@ -1,14 +1,11 @@
 /** Determines where Docker unpacks an archive that a client sends to a hosted container. */
 
-import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path/posix';
 import type { Docker } from '../../docker-engine/docker.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
-import { statusOf } from '../../docker-engine/failures.ts';
+import { pathStat } from '../../docker-engine/path-stat.ts';
 import { References } from '../../docker-engine/references.ts';
 import { parametersOf } from './message-head.ts';
-
-const LOOK = 10_000;
 
 /**
  * The container may change a link between this check and Docker's own. Docker itself does not write to read-only
@@ -38,20 +35,7 @@ async function resolve(docker: Docker, id: DockerId, path: string): Promise<stri
 
 /** @returns undefined if nothing is there, or if it is not a link */
 async function linkTarget(docker: Docker, id: DockerId, path: string): Promise<string | undefined> {
-  const header = await docker.call('inspect', LOOK, (abortSignal, api) =>
-    api
-      .getContainer(id)
-      .infoArchive({ path, abortSignal })
-      .then((answer: IncomingMessage) => {
-        // The head contains all information. Without this, the connection would stay open.
-        answer.destroy();
-        return answer.headers['x-docker-container-path-stat'] as string | undefined;
-      })
-      .catch((error: unknown) => {
-        if (statusOf(error) === 404) return undefined;
-        throw error;
-      }),
-  );
+  const header = await pathStat(docker, id, path);
   if (header === undefined) return undefined;
   const stat = JSON.parse(Buffer.from(header, 'base64').toString()) as { linkTarget?: string };
   return stat.linkTarget;

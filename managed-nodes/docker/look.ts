@@ -3,12 +3,12 @@
  * container that is still being checked costs one further call, or two in a hand-over.
  */
 
-import type { Readable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import { healthIn, type Labels } from '../../docker-engine/answers.ts';
 import type { Docker } from '../../docker-engine/docker.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { unlessStatus } from '../../docker-engine/failures.ts';
+import { pathStat } from '../../docker-engine/path-stat.ts';
 import { Actual } from '../plan/actual.ts';
 import { candidateName, type HostPort, type NodeContainer, type Stranger } from '../plan/node-container.ts';
 import { type Labelled, labelIdOf, type Owner, readLabels } from './labels.ts';
@@ -83,12 +83,7 @@ export class Looking {
   /** A file that cannot be looked up counts as missing, so that this node does not hold back the others. */
   async #has(id: DockerId, path: string): Promise<boolean> {
     try {
-      const answer = await this.#docker.call('inspect', PATIENCE, (abortSignal, api) =>
-        api.getContainer(id).infoArchive({ path, abortSignal }),
-      );
-      // The head contains all information. Without this, the connection would stay open.
-      (answer as unknown as Readable).destroy();
-      return true;
+      return (await pathStat(this.#docker, id, path)) !== undefined;
     } catch {
       return false;
     }

@@ -115,11 +115,14 @@ function lookingAt(answer: () => Promise<unknown>) {
 
 test('the service looks for the hand-over file in the new container, and an error counts as a missing file', async () => {
   const destroyed: string[] = [];
-  const answer = { destroy: () => void destroyed.push(FILE) };
+  const headers = { 'x-docker-container-path-stat': 'e30=' };
+  const answer = { headers, destroy: () => void destroyed.push(FILE) };
   const found = lookingAt(async () => answer);
   const handOver = async ({ looking }: typeof found) => (await looking.look()).of('web')[0]?.handOver;
   assert.deepEqual(await handOver(found), { file: FILE, isComplete: true });
   assert.deepEqual([found.asked, destroyed], [[FILE], [FILE]]);
-  const failing = lookingAt(() => Promise.reject(new Error('no answer')));
-  assert.deepEqual(await handOver(failing), { file: FILE, isComplete: false });
+  for (const error of [new Error('no answer'), Object.assign(new Error('not there'), { statusCode: 404 })]) {
+    const failing = lookingAt(() => Promise.reject(error));
+    assert.deepEqual(await handOver(failing), { file: FILE, isComplete: false });
+  }
 });
