@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { prefixOf } from '../../user-configs/object-keys.ts';
-import { askTcp, host as hostContainer, OK, startValues, token, USER } from '../support/callers.ts';
+import { askTcp, OK, startValues, token, USER } from '../support/callers.ts';
 import { S3 } from '../support/s3.ts';
 import { TOKEN } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
@@ -37,23 +37,9 @@ async function start(s3: S3, env: Readonly<Record<string, string>> = {}) {
   return { root, service, spool: join(root, 'var/lib/ecs-host-service/spool') };
 }
 
-/** A container that was not set up. */
-async function create(service: ServiceProcess, root: string) {
-  const dockerId = await hostContainer(service);
-  const id = await host.containerIdOf(dockerId);
-  const own = join(root, 'fractal', id);
-  return {
-    dockerId,
-    id,
-    own,
-    files: join(own, 'userConfigs/unpacked_configs'),
-    port: await host.hostPort(dockerId),
-  };
-}
-
 /** A container of a user, and what its program found. */
 async function visit(service: ServiceProcess, root: string) {
-  const container = await create(service, root);
+  const container = await host.container(service, root);
   await startValues(service, container.port);
   assert.deepEqual(await token(service, container.port), OK);
   return { ...container, found: await askTcp(container.port) };
@@ -116,7 +102,7 @@ test("S9: the files of a user are stored under the user's own key, whatever the 
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   for (const user of ['../other', 'a/b', 'a\u0000b', 'u'.repeat(2000)]) {
-    const container = await create(service, root);
+    const container = await host.container(service, root);
     await startValues(service, container.port, { user_id: user });
     assert.deepEqual(await token(service, container.port, { user_id: user }), OK);
     assert.equal((await askTcp(container.port)).userConfig, 'new');
@@ -131,12 +117,12 @@ test("S9: the files of a user are stored under the user's own key, whatever the 
 test('a container without a user, or without set-up, has no user config', async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
-  const container = await create(service, root);
+  const container = await host.container(service, root);
   await startValues(service, container.port, { user_id: '' });
   await token(service, container.port, { user_id: '' });
   assert.equal((await askTcp(container.port)).userConfig, 'none');
   await kill(service, container);
-  await kill(service, await create(service, root));
+  await kill(service, await host.container(service, root));
   assert.equal(await service.stop(), 0);
   assert.deepEqual([await s3.keys(), s3.requests], [[], []]);
 });
@@ -161,7 +147,7 @@ test('C6: while one container waits for its config, other containers are made, s
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   await s3.turn('silent');
-  const slow = await create(service, root);
+  const slow = await host.container(service, root);
   await startValues(service, slow.port);
   const answered = token(service, slow.port);
   while (s3.requests.length === 0) await pause(5);
@@ -172,7 +158,7 @@ test('C6: while one container waits for its config, other containers are made, s
   void answered.then(() => {
     done = true;
   });
-  const other = await create(service, root);
+  const other = await host.container(service, root);
   await startValues(service, other.port, { user_id: 'other' });
   assert.deepEqual(await token(service, other.port, { user_id: 'other' }), OK);
   await kill(service, other);
@@ -186,7 +172,7 @@ test('a container that ends while its config is downloaded blocks nothing', asyn
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   await s3.turn('silent');
-  const container = await create(service, root);
+  const container = await host.container(service, root);
   await startValues(service, container.port);
   const answered = token(service, container.port);
   while (s3.requests.length === 0) await pause(5);

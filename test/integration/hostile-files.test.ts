@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { importArchive } from '../../scripts/image.ts';
 import { encrypt } from '../../user-configs/age.ts';
 import { deriveIdentity, recipientOf } from '../../user-configs/config-key.ts';
-import { askTcp, claim, host as hostContainer } from '../support/callers.ts';
+import { askTcp, claim } from '../support/callers.ts';
 import { S3 } from '../support/s3.ts';
 import { TOKEN } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
@@ -43,23 +43,9 @@ async function start(s3: S3) {
   return { root, service };
 }
 
-/** A container that was not set up. */
-async function create(service: ServiceProcess, root: string, fields: Readonly<Record<string, unknown>> = {}) {
-  const dockerId = await hostContainer(service, fields);
-  const id = await host.containerIdOf(dockerId);
-  const own = join(root, 'fractal', id);
-  return {
-    dockerId,
-    id,
-    own,
-    files: join(own, 'userConfigs/unpacked_configs'),
-    port: await host.hostPort(dockerId),
-  };
-}
-
 /** A user with one file in S3. */
 async function leaveFile(service: ServiceProcess, root: string, s3: S3): Promise<void> {
-  const container = await create(service, root);
+  const container = await host.container(service, root);
   await claim(service, container.port);
   writeFileSync(join(container.files, NAME), 'of the user');
   await host.docker.getContainer(container.dockerId).kill();
@@ -88,7 +74,7 @@ test('a program that swaps directories for links during a restore affects no fil
   await leaveFile(service, root, s3);
   const untouched = contentOf(victim);
   for (let session = 1; session <= SESSIONS; session++) {
-    const container = await create(service, root, { image: SWAPPER });
+    const container = await host.container(service, root, { image: SWAPPER });
     while (!existsSync(join(container.files, 'ready'))) await pause(10);
     const claimed = claim(service, container.port);
     await claimed.catch(() => {});
@@ -125,7 +111,7 @@ test("a stored archive whose tree is a link counts as damaged, and its container
     const place = mkdtempSync('/run/test/forge-');
     symlinkSync(lead, join(place, 'tree'));
     await forge(s3, ['-C', place, 'tree']);
-    const container = await create(service, root);
+    const container = await host.container(service, root);
     await claim(service, container.port);
     assert.equal((await askTcp(container.port)).userConfig, 'damaged', lead);
     // The program in it counts its visits there.

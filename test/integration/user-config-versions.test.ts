@@ -20,12 +20,10 @@ after(() => host[Symbol.asyncDispose]());
 
 /** A container of the user. @returns its id, docker id, and the directory of its files */
 async function visit(service: ServiceProcess, root: string, fields: Readonly<Record<string, string>> = {}) {
-  const dockerId = await hostContainer(service);
-  const id = await host.containerIdOf(dockerId);
-  const port = await host.hostPort(dockerId);
-  assert.deepEqual(await startValues(service, port, fields), OK);
-  assert.deepEqual(await token(service, port, fields), OK);
-  return { dockerId, id, files: join(root, 'fractal', id, 'userConfigs/unpacked_configs') };
+  const container = await host.container(service, root);
+  assert.deepEqual(await startValues(service, container.port, fields), OK);
+  assert.deepEqual(await token(service, container.port, fields), OK);
+  return container;
 }
 
 test("an operator lists and restores the versions of a container's user, without learning who that is", async () => {

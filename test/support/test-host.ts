@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import Dockerode from 'dockerode';
 import { mountsBelow } from '../../host/directories.ts';
 import { IMAGE, importImage } from '../../scripts/image.ts';
+import { host as makeContainer } from './callers.ts';
 import { containerIdOf, hostPortOf } from './inspect.ts';
 import { ServiceProcess, type StartOptions } from './service-process.ts';
 
@@ -99,6 +100,15 @@ export class TestHost implements AsyncDisposable {
 
   containerIdOf(dockerId: string): Promise<string> {
     return containerIdOf(this.docker, dockerId);
+  }
+
+  /** Makes a container that is not set up yet. `files` is the directory of its user's files. */
+  async container(service: ServiceProcess, root: string, fields: Readonly<Record<string, unknown>> = {}) {
+    const dockerId = await makeContainer(service, fields);
+    const id = await this.containerIdOf(dockerId);
+    const own = join(root, 'fractal', id);
+    const files = join(own, 'userConfigs/unpacked_configs');
+    return { dockerId, id, own, files, port: await this.hostPort(dockerId) };
   }
 
   /** Ends the containers in use that a dead service left behind, and releases their resources. */

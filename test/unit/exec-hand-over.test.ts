@@ -2,19 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { Docker } from '../../docker-engine/docker.ts';
+import type { Docker } from '../../docker-engine/docker.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { Exec } from '../../docker-engine/exec.ts';
+import { execEngine } from '../support/exec-engine.ts';
 
 const TERMINAL = '0123456789abcdef';
 const DOCKER_ID = '0'.repeat(64) as DockerId;
@@ -22,22 +18,11 @@ const DOCKER_ID = '0'.repeat(64) as DockerId;
 /** A program in a terminal, and the Engine's end of its connection. */
 async function start(t: TestContext): Promise<{ docker: Docker; exec: Exec; program: Socket }> {
   const program = Promise.withResolvers<Socket>();
-  const server = createServer((request, response) => {
-    const { method, url = '' } = request;
-    request.resume();
-    response.setHeader('content-type', 'application/json');
-    if (url.includes('/version')) response.end('{"ApiVersion":"1.41","Version":"20.10"}');
-    else if (method === 'POST' && url.includes('/containers/')) response.writeHead(201).end('{"Id":"e"}');
-    else if (url.includes('/resize')) response.end();
-    else response.end('{"Running":true,"ExitCode":null,"Pid":4194304}');
-  });
-  server.on('upgrade', (_request, socket: Socket) => {
-    socket.write('HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n');
-    program.resolve(socket.pause());
-  });
-  const path = join(tmpdir(), randomUUID());
-  await once(server.listen(path), 'listening');
-  const docker = await Docker.open(path);
+  const docker = await execEngine(
+    t,
+    () => 4_194_304,
+    (socket) => program.resolve(socket.pause()),
+  );
   const exec = await Exec.start(
     docker,
     {
@@ -51,11 +36,7 @@ async function start(t: TestContext): Promise<{ docker: Docker; exec: Exec; prog
     AbortSignal.timeout(20_000),
   );
   const socket = await program.promise;
-  t.after(() => {
-    socket.destroy();
-    server.close();
-    server.closeAllConnections();
-  });
+  t.after(() => socket.destroy());
   return { docker, exec, program: socket };
 }
 
