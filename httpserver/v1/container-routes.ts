@@ -74,7 +74,7 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     },
   });
   routes.add('GET', '/containers/:id/use', {
-    summary: 'Get what a running container uses of its limits',
+    summary: 'Get the resource use and the limits of a running container',
     params: ById,
     answer: ResourceUse,
     handle: async ({ params }) => {
@@ -97,7 +97,7 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
   routes.stream('/events', closing, {
     summary: 'Follow what happens to containers, and to this host, as server-sent events',
     description:
-      'An event `container` is a change of state, and an event `health` a change of health. The data of both is an Event. An event `notice` is what EC2 says of this host; its data is a NoticeEvent. An event `missed` says that some events are no longer kept: list the containers, then continue.',
+      'An event `container` is a change of state, and an event `health` a change of health. The data of both is an Event. An event `notice` reports a notice of EC2 about this host; its data is a NoticeEvent. An event `missed` says that some events are no longer kept: list the containers, then continue.',
     headers: EventsHeaders,
     query: EventsQuery,
     handle: ({ query, headers }, signal) => {

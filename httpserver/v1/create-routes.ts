@@ -71,7 +71,7 @@ export function addCreateRoutes(
   routes.add('POST', '/containers', {
     summary: 'Make a container and start it',
     description:
-      'With the header `Idempotency-Key`, the service makes the container only once, even if you repeat the request. Until it ends, the service remembers the keys of requests in progress and of the last thousand containers. With start values, you get a container of a pool if one is ready that is the same as a new one would be; `warm` in the answer names its pool, or says why there was none. With `dryRun`, it makes nothing, and the answer says whether there is room. With `Accept: text/event-stream`, the answer has status 200 and is server-sent events: `progress` (a PullProgress) and `pulled` (a PulledImage) while the service pulls the image, and at the end `created` (a CreatedContainer) or `failed` (a Problem). What fails before the first progress is answered with a problem and its status.',
+      'With the header `Idempotency-Key`, the service makes the container only once, even if you repeat the request. Until it ends, the service remembers the keys of requests in progress and of the last thousand containers. With start values, you get a container of a pool if one is ready that is the same as a new one would be; `warm` in the answer names its pool, or says why there was none. With `dryRun`, it makes nothing, and the answer says whether there is room. With `Accept: text/event-stream`, the answer has status 200 and is server-sent events: `progress` (a PullProgress) and `pulled` (a PulledImage) while the service pulls the image, and at the end `created` (a CreatedContainer) or `failed` (a Problem). A failure before the first progress is answered with a problem and its status.',
     headers: CreateHeaders,
     query: CreateQuery,
     body: NewContainer,
@@ -107,7 +107,7 @@ export function addCreateRoutes(
   routes.add('PUT', '/containers/:id/config-token', {
     summary: "Give a container the token that decrypts its user's files",
     description:
-      'Returns when the container is ready. Before the start values have come, the service keeps the token for two minutes and returns at once.',
+      'Returns when the container is ready. Before the start values arrive, the service keeps the token for two minutes and returns at once.',
     params: ById,
     body: ConfigToken,
     answer: Container,

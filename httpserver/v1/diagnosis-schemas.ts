@@ -24,6 +24,6 @@ export const Diagnosis = Type.Object(
       }),
     ),
   },
-  { title: 'Diagnosis', description: 'What "ecs-host-service doctor" and "doctor --leaks" find.' },
+  { title: 'Diagnosis', description: 'The findings of "ecs-host-service doctor" and "doctor --leaks".' },
 );
 export type Diagnosis = Given<Static<typeof Diagnosis>>;

@@ -6,7 +6,7 @@ import { NODE_NAME } from '../../managed-nodes/spec/node-spec.ts';
 
 const time = (description: string) => Type.String({ format: 'date-time', description });
 const state = Type.Enum([...NODE_STATES], { description: 'The state of a node.' });
-const cause = Type.String({ description: 'Why, for people.' });
+const cause = Type.String({ description: 'The reason, as text for people.' });
 const name = (description: string) => Type.String({ pattern: NODE_NAME, description });
 
 export const ByNode = Type.Object({ node: name('The name of a node.') });
@@ -57,7 +57,7 @@ export const Nodes = Type.Object(
     app: Type.Optional(
       Type.String({ description: 'The app of the nodes. Missing until the feed was read.' }),
     ),
-    feed: Type.String({ description: 'Where the service learns which nodes there are.' }),
+    feed: Type.String({ description: 'The source of the list of nodes.' }),
     feedError: Type.Optional(
       Type.String({ description: 'Why the feed cannot be used. The nodes stay as they are until then.' }),
     ),
@@ -84,18 +84,19 @@ export const NodePlan = Type.Object(
               'The step. `wait` is for the health of a new container, `keep` has Docker restart it, and `promote` gives it the name of the node.',
           },
         ),
-        container: Type.Optional(
-          Type.String({ description: 'The docker id, of a container that is there.' }),
-        ),
+        container: Type.Optional(Type.String({ description: 'The docker id, if the container exists.' })),
         cause,
       }),
     ),
   },
-  { title: 'NodePlan', description: 'What would be done if each step succeeded. Nothing is done.' },
+  {
+    title: 'NodePlan',
+    description: 'The steps that the service would carry out if each succeeded. It carries out none.',
+  },
 );
 
 export const NodesText = Type.Object(
-  { file: Type.String({ description: 'The text of a YAML file as NODES_FILE names one.' }) },
+  { file: Type.String({ description: 'The text of a YAML file of nodes, in the format of NODES_FILE.' }) },
   { title: 'NodesText', additionalProperties: false },
 );
 
@@ -107,7 +108,7 @@ export const NodeLock = Type.Object(
 export const NodeEventsQuery = Type.Object(
   {
     after: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 1e12, description: 'Only events behind the one with this id.' }),
+      Type.Integer({ minimum: 0, maximum: 1e12, description: 'Only events after the one with this id.' }),
     ),
   },
   { additionalProperties: false },

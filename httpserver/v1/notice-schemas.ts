@@ -8,12 +8,12 @@ const time = (description: string) => Type.String({ format: 'date-time', descrip
 export const Notice = Type.Object(
   {
     kind: Type.Enum([...NOTICE_KINDS]),
-    what: Type.String({ description: 'What EC2 does, such as `terminate` or `system-reboot`.' }),
-    at: Type.Optional(time('When, by the clock of EC2; missing if EC2 does not say.')),
+    what: Type.String({ description: 'What EC2 will do, such as `terminate` or `system-reboot`.' }),
+    at: Type.Optional(time("The time by EC2's clock; missing if EC2 gives none.")),
     since: time('When this host first saw it.'),
     action: Type.Enum([...NOTICE_ACTIONS], { description: 'What the service does about it.' }),
   },
-  { title: 'Notice', description: 'What EC2 says that it will do with this host.' },
+  { title: 'Notice', description: 'An announcement of EC2 about this host.' },
 );
 
 export const NoticeEvent = Type.Object(

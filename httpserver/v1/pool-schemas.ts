@@ -31,7 +31,7 @@ export const NewPool = Type.Object(
     ports: Type.Optional(
       Type.Array(Port, {
         maxItems: 100,
-        description: 'As of a new container, but each with any free host port.',
+        description: 'Ports like those of a new container, but each with any free host port.',
       }),
     ),
     size: Type.Integer({ minimum: 0, maximum: 1000, description: 'How many containers are ready.' }),

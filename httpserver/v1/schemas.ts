@@ -164,9 +164,11 @@ const Resource = Type.Object({
   name: Type.Enum([...RESOURCES]),
   size: count('How many of them this host has.'),
   held: count('How many are held by containers.'),
-  warm: count('How many of those are held by warm containers, which give way to others.'),
+  warm: count('How many of those are held by warm containers, which end if another container needs them.'),
   each: count('How many each container needs.'),
-  fits: count('How many more containers the free ones, and those of warm containers, are enough for.'),
+  fits: count(
+    'The number of further containers for which the free ones and those of warm containers are enough.',
+  ),
 });
 
 export const Capacity = Type.Object(
@@ -234,7 +236,7 @@ export const Host = Type.Object(
     docker: Type.Object({ engine: Type.String(), api: Type.String() }),
     containers: count('Number of containers.'),
     notices: Type.Optional(
-      Type.Array(Notice, { description: 'What EC2 says of this host. Missing in older versions.' }),
+      Type.Array(Notice, { description: 'The notices of EC2 about this host. Missing in older versions.' }),
     ),
   },
   { title: 'Host' },

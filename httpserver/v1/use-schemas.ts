@@ -21,5 +21,5 @@ export const ResourceUse = Type.Object(
       limit: limit('Missing if there is none.'),
     }),
   },
-  { title: 'ResourceUse', description: 'What a container uses of its limits.' },
+  { title: 'ResourceUse', description: "A container's resource use and its limits." },
 );

@@ -27,7 +27,7 @@ const UserConfigVersion = Type.Object(
 
 export const UserConfig = Type.Object(
   { versions: Type.Array(UserConfigVersion, { description: 'The latest first.' }) },
-  { title: 'UserConfig', description: "What is stored of the files of a container's user." },
+  { title: 'UserConfig', description: "The stored versions of the files of a container's user." },
 );
 
 export const RestoreVersion = Type.Object(
