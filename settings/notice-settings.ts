@@ -7,7 +7,7 @@ const action = oneOf('end', 'drain', 'tell');
 
 export const NOTICE_SETTINGS = {
   ON_SPOT_NOTICE: setting(
-    "What the service does when EC2 gives notice that it takes a Spot instance: end (accepts no new containers, saves all users' files at once, and stops in time), drain (the same without the stop) or tell (only reports it).",
+    "What the service does when EC2 gives notice that it will reclaim a Spot instance: end (accepts no new containers, saves all users' files at once, and stops in time), drain (the same without the stop) or tell (only reports it).",
     'end',
     action,
   ),

@@ -159,7 +159,7 @@ export const SCHEMA = {
   } satisfies Setting<'required' | 'optional'>,
   FRONT_CONSOLE: {
     meaning:
-      'Which virtual console is in front: own (one of the service, so that no container and no login prompt receives keys that are typed elsewhere) or leave (the one that is there).',
+      'Which virtual console is in the foreground: own (one of the service, so that no container and no login prompt receives keys that are typed elsewhere) or leave (the one that is there).',
     fallback: (environment) => (environment === 'localdev' ? 'leave' : 'own'),
     parse: oneOf('own', 'leave'),
   } satisfies Setting<'own' | 'leave'>,
