@@ -5,9 +5,9 @@
  *
  * INVARIANTS
  * - The kernel knows which projects have files or limits. A container gets a project that has neither on any of the
- * filesystems.
+ *   filesystems.
  * - Limits are stored on the disk and survive a reboot. A starting service, or `bury`, removes limits that belong to no
- * container.
+ *   container.
  */
 
 import type { Docker } from '../docker-engine/docker.ts';

@@ -4,7 +4,7 @@
  *
  * INVARIANTS
  * - A reader that resumes after a line misses nothing that still exists. It may receive lines again that Docker did not
- * sort by time.
+ *   sort by time.
  */
 
 import { statusOf } from '../docker-engine/failures.ts';

@@ -4,7 +4,7 @@
  * INVARIANTS
  * - Calls with start values are processed one by one. Calls of client apps do not wait for each other.
  * - `.ready` is written once, after everything that it guarantees, including the user's files or the fact that there
- * are none.
+ *   are none.
  * - Work in progress is a task of the container's lifetime, so its files stay until the work is done.
  */
 

@@ -2,8 +2,8 @@
  * The record on disk of what is held, for the process that cleans up after a crash. It is on a tmpfs, because the
  * recorded resources do not outlive the host's boot either, and because its secrets must not reach a disk.
  *
- * <page>/<digest>.json one holding, from before it is taken until it was observed to be gone
- * <page>/facts.json what the owner of the page says about itself
+ *   <page>/<digest>.json  one holding, from before it is taken until it was observed to be gone
+ *   <page>/facts.json     what the owner of the page says about itself
  *
  * A page belongs to one owner: a container by its id, or a part of the service by its kind. A call returns only after
  * the record is written, which takes microseconds. A record that is still in memory when the process crashes would be a

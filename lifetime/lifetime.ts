@@ -4,7 +4,7 @@
  *
  * INVARIANTS
  * - Cleanups run last in, first out, once each. Each has a deadline. A failure is reported and does not stop the
- * others.
+ *   others.
  * - The end aborts the signal, then waits for the tasks, then runs the cleanups.
  * - What is registered after the end began is undone at once. Nothing can be taken in an ended lifetime.
  * - A child ends with its parent or before it. A task must never await the end of its own lifetime.

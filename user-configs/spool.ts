@@ -3,8 +3,8 @@
  * survive restarts of the service and the host. A file beside each archive describes it; it is written when the archive
  * is complete and on the disk. An archive without that file is incomplete, and the next start removes it.
  *
- * <session>-<sequence>.age the object as it will be stored
- * <session>-<sequence>.json {@link Waiting}
+ *   <session>-<sequence>.age   the object as it will be stored
+ *   <session>-<sequence>.json  its description, a {@link Waiting}
  */
 
 import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises';

@@ -3,8 +3,10 @@
  * files) and has a number that increases with each save. A new save of a session makes its earlier ones superfluous. So
  * the last save of each session can be restored, and the latest of these are kept.
  *
- * <directory>/<time>-<session>-<sequence>.age
- * <directory>/<time>-<session>-<sequence>+<time>-<session>-<sequence>.age changes, and what they are relative to
+ *   <directory>/<time>-<session>-<sequence>.age
+ *     a whole archive
+ *   <directory>/<time>-<session>-<sequence>+<time>-<session>-<sequence>.age
+ *     changes, and the archive that they are relative to
  */
 
 import type { Current, Save } from './current.ts';

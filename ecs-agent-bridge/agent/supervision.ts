@@ -4,8 +4,8 @@
  * INVARIANTS
  * - Only one agent runs at a time. The next one starts after the previous one was observed to be gone.
  * - An agent that has not registered yet is killed when Docker becomes unreachable. It would consider each container
- * that it cannot inspect dead and tell ECS so. A registered agent does no harm, and is stopped only if Docker stays
- * unreachable.
+ *   that it cannot inspect dead and tell ECS so. A registered agent does no harm, and is stopped only if Docker stays
+ *   unreachable.
  * - Exit code 5 is final.
  */
 
