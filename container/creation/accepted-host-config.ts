@@ -241,6 +241,6 @@ export const HOST_CONFIG: Fields = {
   VolumeDriver: text('local', /^(local)?$/),
   VolumesFrom: list(
     text('see below', /^[a-zA-Z0-9][\w.-]*(:(ro|rw))?$/),
-    'of containers of whose mounts all that are not mounted over are volumes',
+    'containers whose mounts are all volumes, apart from those that this container mounts over',
   ),
 };
