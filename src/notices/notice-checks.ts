@@ -36,7 +36,7 @@ async function standing(endpoint: URL): Promise<Finding> {
     const notices = found.flat().map(inWords);
     if (notices.length === 0) return { check, grade: 'ok', found: 'none' };
     const advice =
-      'EC2 reclaims this host, or schedules maintenance of it; see "When EC2 takes a host" in docs/operations.md';
+      'EC2 reclaims this host, or schedules maintenance of it; see "When EC2 reclaims a host" in docs/operations.md';
     return { check, grade: 'warning', found: notices.join('; '), advice };
   } catch (error) {
     const advice = 'check that IMDSv2 is enabled for this instance';
