@@ -61,8 +61,10 @@ function mutate({ files, tests }: Part): Report {
     const report = join(work, 'report.json');
     // Build results are linked instead of copied.
     const links = ['build', 'tools'].map((name) => `ln -sfn ${join(ROOT, name)} ${name}`).join('; ');
-    // Each file runs in one process, and the run ends with the first file that fails. Nothing is compiled twice.
-    const node = `NODE_COMPILE_CACHE=${join(work, 'compiled')} ${process.execPath} --test-reporter=dot`;
+    // Each file runs in one process, and the run ends with the first test that fails. Nothing is compiled twice. Tests
+    // that are cut off leave their directories in `work`.
+    const environment = `NODE_COMPILE_CACHE=${join(work, 'compiled')} TMPDIR=${work}`;
+    const node = `${environment} ${process.execPath} --test-reporter=./scripts/first-failure.ts`;
     const runs = tests.map((name) => `${node} test/unit/${name}.test.ts`).join(' && ');
     const settings = {
       testRunner: 'command',
