@@ -61,6 +61,16 @@ suite('an age file', () => {
     assert.ok((await through(decryptor(IDENTITY), singly(file))).equals(content));
   });
 
+  test('is read in pieces, each of which is given back when it is no longer needed', async () => {
+    const pieces = cutAt(encrypt(NOISE.subarray(0, 2 * CHUNK)), [0.0001, 0.5, 0.9]);
+    const usedUp: Buffer[] = [];
+    await through(
+      decryptor(IDENTITY, (piece) => usedUp.push(piece)),
+      pieces,
+    );
+    assert.deepEqual(usedUp, pieces);
+  });
+
   test('of exactly one chunk has one full chunk and no empty one after it', async () => {
     const overhead = encrypt().length - 16;
     assert.equal(encrypt(NOISE.subarray(0, CHUNK)).length, overhead + SEALED);
@@ -192,6 +202,18 @@ suite('a damaged age file is refused', async () => {
     ]) {
       await assertDamaged(Buffer.concat([head, ...order]), content);
     }
+  });
+
+  test('with a message that names the damaged chunk', async () => {
+    const zeros = Buffer.alloc(SEALED);
+    assert.equal(
+      await assertDamaged(Buffer.concat([head, first, zeros, third]), content),
+      'chunk 1 of the payload is changed, or has another place',
+    );
+    assert.equal(
+      await assertDamaged(file.subarray(0, -1), content),
+      'chunk 2 of the payload is changed, or the file is cut off',
+    );
   });
 
   test('if bytes follow its end', async () => {
@@ -335,6 +357,8 @@ suite('the header of an age file', () => {
       const lines = [`-> X25519 ${base64(Buffer.from(point, 'hex'))}`, body];
       assert.match(await assertDamaged(fileOf(headerOf(lines)), content), /low order/);
       assert.match(await assertDamaged(fileOf(headerOf([...own, ...lines])), content), /low order/);
+      const { error } = await pass(decryptor(IDENTITY), [fileOf(headerOf(lines))]);
+      assert.ok(error instanceof DamagedError && error.cause instanceof Error, 'the cause is missing');
     });
   }
 
@@ -342,6 +366,11 @@ suite('the header of an age file', () => {
     const another = base64(rawPublicKey(generateKeyPairSync('x25519').publicKey));
     assert.notEqual(another, share);
     const lines = [`-> X25519 ${another}`, body];
+    assert.match(await assertDamaged(fileOf(headerOf(lines)), content), /another token/);
+  });
+
+  test('may have a single stanza of scrypt, which this key does not open', async () => {
+    const lines = [`-> scrypt ${'A'.repeat(22)} 1`, body];
     assert.match(await assertDamaged(fileOf(headerOf(lines)), content), /another token/);
   });
 
