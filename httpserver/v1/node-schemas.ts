@@ -78,10 +78,22 @@ export const NodePlan = Type.Object(
       Type.Object({
         node: name('The node.'),
         do: Type.Enum(
-          ['pull', 'create', 'start', 'wait', 'keep', 'stop', 'restart', 'remove', 'promote', 'reject'],
+          [
+            'pull',
+            'create',
+            'start',
+            'wait',
+            'keep',
+            'stop',
+            'restart',
+            'copy',
+            'remove',
+            'promote',
+            'reject',
+          ],
           {
             description:
-              'The step. `wait` is for the health of a new container, `keep` has Docker restart it, and `promote` gives it the name of the node.',
+              'The step. `wait` is for the health of a new container, `keep` has Docker restart it, `copy` creates a container like one that Docker can no longer start, and `promote` gives a container the name of the node.',
           },
         ),
         container: Type.Optional(Type.String({ description: 'The docker id, if the container exists.' })),

@@ -61,6 +61,11 @@ export function readLabels({ hostId, app }: Owner, labels: Labels): Labelled | u
   return { node, hash, digest, labelId, ports: portsIn(ports), handOverFile };
 }
 
+/** @returns the labels for a copy of a container of a node */
+export function labelsOfCopy(labels: Labels, labelId: string): Labels {
+  return { ...labels, [ID]: labelId };
+}
+
 export function labelIdOf(labels: Labels): string | undefined {
   return labels[ID];
 }

@@ -10,7 +10,13 @@ import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { unlessStatus } from '../../docker-engine/failures.ts';
 import { pathStat } from '../../docker-engine/path-stat.ts';
 import { Actual } from '../plan/actual.ts';
-import { candidateName, type HostPort, type NodeContainer, type Stranger } from '../plan/node-container.ts';
+import {
+  candidateName,
+  copyName,
+  type HostPort,
+  type NodeContainer,
+  type Stranger,
+} from '../plan/node-container.ts';
 import { type Labelled, labelIdOf, type Owner, readLabels } from './labels.ts';
 
 const PATIENCE = 10_000;
@@ -98,6 +104,7 @@ function namesOf({ Names }: Dockerode.ContainerInfo): string[] {
 /** A container that somebody has renamed no longer belongs to the node. */
 function rankOf(names: readonly string[], node: string): NodeContainer['rank'] | undefined {
   if (names.includes(node)) return 'current';
+  if (names.includes(copyName(node))) return 'copy';
   return names.includes(candidateName(node)) ? 'candidate' : undefined;
 }
 

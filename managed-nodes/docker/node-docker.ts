@@ -13,6 +13,7 @@ import type { Actual } from '../plan/actual.ts';
 import type { Outcome } from '../plan/effects.ts';
 import { candidateName, type NodeContainer } from '../plan/node-container.ts';
 import type { ContainerStep, Step, World } from '../plan/world.ts';
+import { copyContainer } from './copy-container.ts';
 import { createBody, LOCAL_LOG, type LogConfig } from './create-body.ts';
 import type { Owner } from './labels.ts';
 import { Looking } from './look.ts';
@@ -95,6 +96,8 @@ export class NodeDocker {
           api.getContainer(step.container).update({ RestartPolicy: { Name: 'unless-stopped' }, abortSignal }),
         );
         return {};
+      case 'copy':
+        return { id: await this.#limit(() => copyContainer(docker, step.node, step.container)) };
       case 'promote':
         await this.#promote(step);
         void this.#removeOldImages(step, world);

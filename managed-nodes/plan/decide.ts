@@ -4,23 +4,27 @@
  *
  * A new container is pulled and created while the old one runs. It starts before or after the old one stops, and is
  * then checked. If it is accepted, the old container is removed and the new one gets the node's name. If it is
- * rejected, the new container is removed and the old one runs again.
+ * rejected, the new container is removed and the old one runs again. The spec of the old one is known only as a hash. So
+ * if Docker can never start the old one again, a copy of it is created from what Docker knows of it, and takes its place.
  *
  * INVARIANTS
  * - No step changes a container that this service did not make.
  * - No container starts while another container holds a host port that it needs.
- * - The old container is removed only after the new one was accepted.
+ * - An accepted container is removed only after another one was accepted, or after a copy of it was created.
  */
 
 import { whyWaitsForCanary } from './canary.ts';
 import { fits, hasLeftTask, isMoving, isRejected, ownOf, rejectedAsWanted, whyRefused } from './fitting.ts';
 import { judge } from './gate.ts';
-import { candidateName, isActive, type NodeContainer, type WantedNode } from './node-container.ts';
+import { candidateName, copyName, isActive, type NodeContainer, type WantedNode } from './node-container.ts';
 import { holdersOf, waitsInCircle, whyPortsTaken } from './ports.ts';
-import { type Decision, hasFailed, type NodeMemory, type World } from './world.ts';
+import { type ContainerStep, type Decision, hasFailed, type NodeMemory, type World } from './world.ts';
 
 /** Milliseconds before the service retries a rejected container of a node that has no old container to run. */
 const AGAIN = 300_000;
+
+const WANTS_STOP = 'the feed wants it stopped';
+const CANNOT_START = 'Docker cannot start it after a crash of Docker';
 
 /** @returns undefined when the node is not wanted and has no container */
 export function decide(world: World, node: string): Decision | undefined {
@@ -38,6 +42,7 @@ class Deciding {
   readonly #memory: NodeMemory;
   readonly #current: NodeContainer | undefined;
   readonly #candidate: NodeContainer | undefined;
+  readonly #copy: NodeContainer | undefined;
 
   constructor(world: World, node: string) {
     this.#world = world;
@@ -46,35 +51,61 @@ class Deciding {
     this.#memory = world.memory.get(node) ?? {};
     this.#current = ownOf(world, node, 'current');
     this.#candidate = ownOf(world, node, 'candidate');
+    this.#copy = ownOf(world, node, 'copy');
   }
 
   decide(): Decision | undefined {
-    const [wanted, current, candidate] = [this.#wanted, this.#current, this.#candidate];
+    const [wanted, current, candidate, copy] = [this.#wanted, this.#current, this.#candidate, this.#copy];
     const why = this.#world.wanted.unusable.get(this.#node);
     // Without a usable spec, the service does not know whether a container that has stopped is to run.
     if (!wanted && why !== undefined) return { state: 'blocked', cause: why };
     if (!wanted) {
-      const left = candidate ?? current;
+      const left = candidate ?? copy ?? current;
       return left && this.#takeDown(left, 'removing', 'the feed no longer wants it');
     }
-    const broken = [candidate, current].find((one) => one?.state === 'dead' || one?.state === 'removing');
+    const broken = [candidate, copy, current].find(
+      (one) => one?.state === 'dead' || one?.state === 'removing',
+    );
     if (broken) return this.#takeDown(broken, 'removing', 'Docker could not remove it before');
-    const stuck = [candidate, current].find((one) => one && hasLeftTask(this.#world, one));
-    if (stuck) return this.#takeDown(stuck, 'removing', 'Docker cannot start it after a crash of Docker');
-    if (wanted.spec.stopped) return this.#stop();
+    const running = [candidate, copy, current].find((one) => one && isActive(one));
+    if (wanted.spec.stopped && running) return this.#step('stop', running, 'stopping', WANTS_STOP);
+    const restoring = this.#restore();
+    if (restoring) return restoring;
+    if (candidate && hasLeftTask(this.#world, candidate))
+      return this.#takeDown(candidate, 'removing', CANNOT_START);
+    if (wanted.spec.stopped)
+      return candidate
+        ? this.#takeDown(candidate, 'stopping', WANTS_STOP)
+        : { state: 'stopped', cause: WANTS_STOP };
     if (candidate) return this.#continue(candidate, wanted);
     if (current && fits(this.#world, current))
       return why === undefined ? this.#run(current, 'as wanted') : this.#run(current, why, 'blocked');
     return this.#replace(wanted);
   }
 
-  #stop(): Decision {
-    const cause = 'the feed wants it stopped';
-    if (this.#candidate) return this.#takeDown(this.#candidate, 'stopping', cause);
-    if (this.#current && isActive(this.#current)) {
-      return this.#step('stop', this.#current, 'stopping', cause);
-    }
-    return { state: 'stopped', cause };
+  /** Gives the node's name to the last accepted container, and replaces it by a copy if Docker cannot start it. */
+  #restore(): Decision | undefined {
+    const [current, candidate, copy] = [this.#current, this.#candidate, this.#copy];
+    if (current && copy)
+      return isActive(current)
+        ? this.#takeDown(copy, 'removing', 'Docker has started the container that it is a copy of')
+        : this.#takeDown(current, 'removing', CANNOT_START);
+    if (current) return hasLeftTask(this.#world, current) ? this.#copyOf(current) : undefined;
+    if (copy) return this.#promote(copy, 'it is a copy of the old container');
+    return candidate?.isKept ? this.#promote(candidate, 'the new container was accepted') : undefined;
+  }
+
+  #copyOf(current: NodeContainer): Decision {
+    if (this.#memory.refused?.hasNoImage) return this.#takeDown(current, 'removing', CANNOT_START);
+    const stranger = this.#world.actual.strangerNamed(copyName(this.#node));
+    if (stranger) return { state: 'blocked', cause: nameTaken(stranger.name) };
+    return this.#step('copy', current, 'starting', CANNOT_START);
+  }
+
+  #promote(container: NodeContainer, cause: string): Decision {
+    const stranger = this.#world.actual.strangerNamed(this.#node);
+    if (stranger) return { state: 'blocked', cause: nameTaken(stranger.name) };
+    return this.#step('promote', container, 'checking', cause);
   }
 
   /** Keeps the container running: starts or restarts it when necessary. */
@@ -161,11 +192,9 @@ class Deciding {
   }
 
   #accept(candidate: NodeContainer, cause: string): Decision {
-    if (!candidate.isKept) return this.#step('keep', candidate, 'checking', cause);
-    if (this.#current) return this.#takeDown(this.#current, 'stopping', cause);
-    const stranger = this.#world.actual.strangerNamed(this.#node);
-    if (stranger) return { state: 'blocked', cause: nameTaken(stranger.name) };
-    return this.#step('promote', candidate, 'checking', cause);
+    return this.#current && candidate.isKept
+      ? this.#takeDown(this.#current, 'stopping', cause)
+      : this.#step('keep', candidate, 'checking', cause);
   }
 
   /**
@@ -191,7 +220,7 @@ class Deciding {
   }
 
   #step(
-    what: 'start' | 'stop' | 'restart' | 'keep' | 'remove' | 'promote',
+    what: ContainerStep['do'],
     { id: container }: NodeContainer,
     state: Decision['state'],
     cause: string,

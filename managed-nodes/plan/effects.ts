@@ -6,8 +6,16 @@
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { type Backoff, backoff } from '../../lifetime/backoff.ts';
 import { handOverFileOf } from '../spec/node-spec.ts';
+import { fits } from './fitting.ts';
 import { fixedPorts, keyOf, type NodeContainer } from './node-container.ts';
-import { containerIn, hasFailed, type NodeMemory, type Step, type World } from './world.ts';
+import {
+  type ContainerStep,
+  containerIn,
+  hasFailed,
+  type NodeMemory,
+  type Step,
+  type World,
+} from './world.ts';
 
 const AGAIN: Backoff = { shortest: 1_000, longest: 300_000 };
 
@@ -45,7 +53,7 @@ export function wanting(world: World, wanted: World['wanted']): World {
 
 /** Changes the world as the step does. */
 export function applyEffect(world: World, step: Step, outcome: Outcome): void {
-  const { failed } = world.memory.get(step.node) ?? {};
+  const { failed, rejected } = world.memory.get(step.node) ?? {};
   if (hasFailed(step, failed)) remember(world, step.node, { failed: undefined });
   switch (step.do) {
     case 'pull': {
@@ -55,9 +63,13 @@ export function applyEffect(world: World, step: Step, outcome: Outcome): void {
       return;
     }
     case 'create':
-      // A new container fulfils a pending request to restart.
+      // A new container fulfils a pending request to restart, and gets another chance if one like it was rejected.
       remember(world, step.node, { isToRestart: undefined });
+      if (rejected?.key === keyOf(step)) remember(world, step.node, { rejected: undefined });
       world.actual.put(created(world, step, outcome));
+      return;
+    case 'copy':
+      copy(world, step, outcome);
       return;
     case 'remove':
       world.actual.delete(step.container);
@@ -66,7 +78,7 @@ export function applyEffect(world: World, step: Step, outcome: Outcome): void {
       reject(world, step, outcome);
       return;
     case 'promote':
-      remember(world, step.node, { rejected: undefined });
+      promoted(world, step);
       change(world, step.container, { rank: 'current' });
       return;
     case 'restart':
@@ -95,8 +107,10 @@ export function applyFailure(world: World, step: Step, { why, status }: Failure)
     remember(world, node, { refused: { container, why, times: before + 1 } });
   }
   // Docker no longer has the image.
-  if (step.do === 'create' && status === 404)
-    world.pulled.delete(`${world.wanted.get(node)?.spec.image} ${step.digest}`);
+  if (status !== 404) return;
+  if (step.do === 'copy' && memory.refused)
+    remember(world, node, { refused: { ...memory.refused, hasNoImage: true } });
+  if (step.do === 'create') world.pulled.delete(`${world.wanted.get(node)?.spec.image} ${step.digest}`);
 }
 
 type Change = (world: World) => Partial<NodeContainer>;
@@ -118,6 +132,21 @@ function created(
   const file = spec && handOverFileOf(spec);
   const handOver = file === undefined ? undefined : { file, isComplete: false };
   return { id, node, rank: 'candidate', hash, digest, state: 'created', ports, isKept: false, handOver };
+}
+
+/** A copy of the old container does not mean that the new one is no longer rejected. */
+function promoted(world: World, { node, container }: ContainerStep): void {
+  const one = world.actual.get(container);
+  if (one && fits(world, one)) remember(world, node, { rejected: undefined });
+}
+
+function copy(
+  { actual }: World,
+  { container }: ContainerStep,
+  { id = `copy-of-${container}` as DockerId }: Outcome,
+): void {
+  const original = actual.get(container);
+  if (original) actual.put({ ...original, id, rank: 'copy', state: 'created', health: undefined });
 }
 
 function reject(

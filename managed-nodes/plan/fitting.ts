@@ -1,6 +1,6 @@
 /** Tells whether a node's container matches the wanted spec and image. */
 
-import { keyOf, type NodeContainer, type Rank } from './node-container.ts';
+import { isActive, keyOf, type NodeContainer, type Rank } from './node-container.ts';
 import type { Rejected, World } from './world.ts';
 
 /** Docker may refuse one start for a passing reason, so one refusal does not count. */
@@ -45,10 +45,10 @@ export function whyRefused({ memory }: World, { id, node }: NodeContainer): stri
 
 /**
  * Whether containerd still has a task of this container, which a crash of Docker left. Docker then never starts the
- * container again, and a new container of the same spec is not affected.
+ * container again. Another container that is made in the same way is not affected.
  */
 export function hasLeftTask(world: World, container: NodeContainer): boolean {
-  return LEFT_TASK.test(whyRefused(world, container) ?? '');
+  return !isActive(container) && LEFT_TASK.test(whyRefused(world, container) ?? '');
 }
 
 /** Whether the service will stop this container anyway, so that its ports become free. */

@@ -20,9 +20,9 @@ export interface HostPort {
 
 /**
  * An accepted container (`current`) has its node's name. A new container is a `candidate` and has a name of its own
- * until it is accepted.
+ * until it is accepted. A `copy` is made of an accepted container that Docker can no longer start, and takes its place.
  */
-export type Rank = 'current' | 'candidate';
+export type Rank = 'current' | 'candidate' | 'copy';
 
 export interface NodeContainer {
   readonly id: DockerId;
@@ -65,6 +65,10 @@ export function keyOf({ hash, digest }: Pick<NodeContainer, 'hash' | 'digest'>):
 /** No node can have this name, because it contains a dot. */
 export function candidateName(node: string): string {
   return `${node}.next`;
+}
+
+export function copyName(node: string): string {
+  return `${node}.copy`;
 }
 
 export function fixedPorts({ ports = [] }: NodeSpec): HostPort[] {

@@ -30,6 +30,8 @@ export interface Refused {
   readonly container: DockerId;
   readonly why: string;
   readonly times: number;
+  /** Whether it cannot be copied, because its image is no longer on this host. */
+  readonly hasNoImage?: boolean;
 }
 
 /**
@@ -68,7 +70,7 @@ export interface World {
 }
 
 export interface ContainerStep {
-  readonly do: 'start' | 'stop' | 'restart' | 'keep' | 'remove' | 'promote';
+  readonly do: 'start' | 'stop' | 'restart' | 'keep' | 'copy' | 'remove' | 'promote';
   readonly node: string;
   readonly container: DockerId;
 }

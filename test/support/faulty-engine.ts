@@ -28,6 +28,8 @@ export class FaultyEngine implements AsyncDisposable {
   before = (_call: number): void => {};
   after = (_call: number): void => {};
   calls = 0;
+  /** @returns why Docker refuses a call, given as `METHOD PATH` */
+  refusal = (_call: string): string | undefined => undefined;
   readonly #server = createServer((incoming, outgoing) => this.#handle(incoming, outgoing));
   readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: 0 });
   #matches = /^$/;
@@ -69,6 +71,11 @@ export class FaultyEngine implements AsyncDisposable {
 
   #handle(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const { method, url: path, headers } = incoming;
+    const refusal = this.refusal(`${method} ${path}`);
+    if (refusal !== undefined)
+      return void outgoing
+        .writeHead(409, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ message: refusal }));
     const fault = this.#faultOf(`${method} ${path}`);
     const call = ++this.calls;
     this.before(call);

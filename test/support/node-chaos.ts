@@ -56,6 +56,8 @@ export class NodeChaos {
   readonly #registry: Registry;
   #service: ServiceProcess | undefined;
   #round = 0;
+  /** The last round whose image of `one` was good. */
+  #goodRound = 0;
   #ports: readonly number[] = PORTS;
   /** When the last death began, in ISO 8601. */
   #begun = '';
@@ -92,6 +94,7 @@ export class NodeChaos {
     await (isReached ? this.#atRest(specs, isBad) : atRest);
     await watching.end();
     await this.#audit();
+    if (!isBad) this.#goodRound = this.#round;
     return isReached;
   }
 
@@ -172,10 +175,13 @@ export class NodeChaos {
   async #view({ name, environment }: NodeSpec, isBad: boolean): Promise<unknown> {
     const isReverted = isBad && name === 'one';
     const view = await this.#site.view(name).catch(() => ({ state: 'unknown' }));
-    if (isReverted) return view.state === 'reverted' && view.rejected.at >= this.#begun ? undefined : view;
-    if (view.state !== 'running' || view.cause !== 'as wanted') return view;
+    const isSettled = isReverted
+      ? view.state === 'reverted' && view.rejected.at >= this.#begun
+      : view.state === 'running' && view.cause === 'as wanted';
+    if (!isSettled) return view;
+    const round = isReverted ? this.#goodRound : environment?.ROUND;
     const found = await this.#site.inspect(name).catch(() => undefined);
-    return found?.Config.Env.includes(`ROUND=${environment?.ROUND}`) ? undefined : view;
+    return found?.State.Running && found.Config.Env.includes(`ROUND=${round}`) ? undefined : view;
   }
 
   async #audit(): Promise<void> {

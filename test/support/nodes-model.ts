@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { Actual } from '../../managed-nodes/plan/actual.ts';
 import { decide } from '../../managed-nodes/plan/decide.ts';
-import { applyEffect, applyFailure } from '../../managed-nodes/plan/effects.ts';
-import { hasLeftTask } from '../../managed-nodes/plan/fitting.ts';
+import { applyEffect, applyFailure, type Failure } from '../../managed-nodes/plan/effects.ts';
 import {
   candidateName,
+  copyName,
   fixedPorts,
   type HostPort,
   isActive,
@@ -21,6 +21,7 @@ import { Wanted } from '../../managed-nodes/plan/wanted.ts';
 import type { NodeMemory, Step, World } from '../../managed-nodes/plan/world.ts';
 import { handOverFileOf, type NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { wantedNode } from '../../managed-nodes/spec/spec-hash.ts';
+import { type Conduct, conducted, conductOf, digestOf } from './conduct.ts';
 import { isHandingOver, seenInHandOver } from './hand-over-model.ts';
 
 /**
@@ -64,6 +65,8 @@ export class ModelDocker {
   /** The numbers of the steps that Docker executes, but after which the service dies before it learns that. */
   tornAt: ReadonlySet<number> = new Set();
   readonly steps: Step[] = [];
+  /** Containers that Docker can no longer start, because a crash left their task in containerd. */
+  readonly #left = new Set<DockerId>();
   #made = 0;
   /** The values of `wanted` and `unusable` at the last look. */
   #known: {
@@ -164,9 +167,10 @@ export class ModelDocker {
   carryOut(step: Step): void {
     this.now += 10;
     this.steps.push(step);
-    if (step.do === 'start' && this.#refuses(step.container)) {
+    const refusal = step.do === 'start' ? this.#refusal(step.container) : undefined;
+    if (refusal) {
       const failed = this.world;
-      applyFailure(failed, step, { why: 'no such program', status: 400 });
+      applyFailure(failed, step, refusal);
       this.memory = failed.memory;
       return;
     }
@@ -191,13 +195,16 @@ export class ModelDocker {
     if (step.do === 'start' || step.do === 'restart') this.#start(one);
     else if (step.do === 'stop') this.#stop(one);
     else if (step.do === 'keep') this.#set(one, { isKept: true });
+    else if (step.do === 'copy') return { id: this.#copy(one).id };
     else if (step.do === 'promote') this.#promote(one);
     else if (step.do === 'remove') this.#remove(one);
     return { exitCode: one.exitCode ?? 0, lastLines: [] };
   }
 
-  #refuses(id: DockerId): boolean {
-    return conductOf(this.containers.get(id)?.digest ?? '') === 'refuses';
+  #refusal(id: DockerId): Failure | undefined {
+    if (this.#left.has(id)) return { why: `task ${'4'.repeat(64)}: already exists`, status: 409 };
+    const isRefused = conductOf(this.containers.get(id)?.digest ?? '') === 'refuses';
+    return isRefused ? { why: 'no such program', status: 400 } : undefined;
   }
 
   #set(one: NodeContainer, change: Partial<NodeContainer>): void {
@@ -217,6 +224,14 @@ export class ModelDocker {
     assert.equal(hashOf(spec), hash);
     this.#nameIsFree(candidateName(node), (one) => one.node === node && one.rank === 'candidate');
     return this.put(spec, conductOf(digest), { rank: 'candidate', state: 'created' });
+  }
+
+  #copy(original: NodeContainer): NodeContainer {
+    this.#nameIsFree(copyName(original.node), (one) => one.node === original.node && one.rank === 'copy');
+    const id = `id-${this.#made++}` as DockerId;
+    const copy: NodeContainer = { ...original, id, rank: 'copy', state: 'created', health: undefined };
+    this.containers.set(id, copy);
+    return copy;
   }
 
   #nameIsFree(name: string, hasIt: (one: NodeContainer) => boolean): void {
@@ -258,12 +273,10 @@ export class ModelDocker {
     this.containers.delete(one.id);
   }
 
-  #isDispensable(container: NodeContainer): boolean {
-    if (hasLeftTask(this.world, container)) return true;
-    const { node, rank, state } = container;
-    const spec = this.wanted.get(node)?.spec;
-    if (!spec || spec.stopped || rank === 'candidate' || state === 'dead') return true;
-    return [...this.containers.values()].some((one) => one.node === node && one.rank !== rank && one.isKept);
+  /** Whether its node is not wanted, or keeps an accepted container without it. */
+  #isDispensable({ id, node, rank, state, isKept }: NodeContainer): boolean {
+    if (!this.wanted.has(node) || state === 'dead' || (rank === 'candidate' && !isKept)) return true;
+    return [...this.containers.values()].some((one) => one.node === node && one.id !== id && one.isKept);
   }
 
   /** Looks up the registry's digests again. */
@@ -281,11 +294,15 @@ export class ModelDocker {
     this.now += 10;
   }
 
-  /** Docker dies with all containers, and restarts those that it keeps. */
-  crashDocker(): void {
+  /**
+   * Docker dies with all containers, and restarts those that it keeps.
+   * @param leavesTasks whether it can start none of these containers any more, because their tasks are left
+   */
+  crashDocker(leavesTasks = false): void {
     for (const one of this.containers.values()) {
       if (!isActive(one)) continue;
-      if (one.isKept) this.#set(one, { ...this.#conducted(one), started: this.now });
+      if (leavesTasks) this.#left.add(one.id);
+      if (one.isKept && !leavesTasks) this.#set(one, { ...conducted(one, this.now), started: this.now });
       else this.#set(one, { state: 'exited', health: undefined, ended: this.now, exitCode: 255 });
     }
     this.heardSince = this.now + 5;

@@ -7,7 +7,8 @@ import type { Rejected, Step } from '../../managed-nodes/plan/world.ts';
 import { Reconciler, type ReconcilerOptions } from '../../managed-nodes/reconciler.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import type { StepExecutor } from '../../managed-nodes/step-executor.ts';
-import { type Conduct, digestOf, ModelDocker, wantedOf } from './nodes-model.ts';
+import { type Conduct, digestOf } from './conduct.ts';
+import { ModelDocker, wantedOf } from './nodes-model.ts';
 
 export const silentLog = createLogger({ level: 'silent', stream: { write: () => {} } });
 

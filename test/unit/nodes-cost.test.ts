@@ -7,7 +7,8 @@ import { Looking } from '../../managed-nodes/docker/look.ts';
 import { decide } from '../../managed-nodes/plan/decide.ts';
 import { nodesOf } from '../../managed-nodes/plan/plan.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
-import { digestOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
+import { digestOf } from '../support/conduct.ts';
+import { ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
 const OWNER = { hostId: 'h', app: 'demo' };
 const NODES = 200;

@@ -8,7 +8,8 @@ import { Wanted } from '../../managed-nodes/plan/wanted.ts';
 import type { Step, World } from '../../managed-nodes/plan/world.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { whyUnusable } from '../../managed-nodes/spec/unusable.ts';
-import { type Conduct, ModelDocker, wantedOf } from '../support/nodes-model.ts';
+import type { Conduct } from '../support/conduct.ts';
+import { ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
 const WEB: NodeSpec = { name: 'web', image: 'app:1' };
 
@@ -56,6 +57,56 @@ test('a container that Docker cannot start after a crash of Docker is recreated,
     assert.ok(!docker.containers.has(id));
     assert.equal(docker.memory.get('web')?.rejected, undefined);
   }
+});
+
+test('if Docker can no longer start the old container, and the new one is rejected, a copy of the old one runs', () => {
+  const ports = [{ containerPort: 80, hostPort: 8080 }];
+  const docker = modelOf([{ ...WEB, ports, image: 'app:2' }], 'exits');
+  const { id, hash, digest } = docker.put({ ...WEB, ports }, 'healthy');
+  while (docker.steps.at(-1)?.do !== 'create') docker.round();
+  docker.crashDocker(true);
+  docker.settle();
+  assert.equal(stepsOf(docker), 'pull create start reject remove start start copy remove promote start');
+  assert.equal(decide(docker.world, 'web')?.state, 'reverted');
+  const [one, ...others] = docker.containers.values();
+  assert.deepEqual([one?.hash, one?.digest, one?.rank, one?.state], [hash, digest, 'current', 'running']);
+  assert.notEqual(one?.id, id);
+  assert.deepEqual(others, []);
+});
+
+test('a container that cannot be copied, because its image is gone, does not prevent a new one', () => {
+  const docker = modelOf([{ ...WEB, image: 'app:2' }]);
+  const { id } = docker.put(WEB, 'healthy', { state: 'exited' });
+  const refused = { container: id, why: `task ${'4'.repeat(64)}: already exists`, times: 2 };
+  docker.memory = new Map([['web', { refused }]]);
+  const { world } = docker;
+  const copy = decide(world, 'web')?.step as Step;
+  assert.equal(copy.do, 'copy');
+  applyFailure(world, copy, { why: 'Docker is busy', status: 500 });
+  assert.equal(decide(world, 'web')?.state, 'backoff');
+  applyFailure(world, copy, { why: 'no such image', status: 404 });
+  assert.deepEqual(decide(world, 'web')?.step, { do: 'remove', node: 'web', container: id });
+});
+
+test('a copy is removed if Docker has started the original after all', () => {
+  const docker = modelOf([WEB]);
+  const original = docker.put(WEB, 'healthy');
+  docker.put(WEB, 'healthy', { rank: 'copy', state: 'created' });
+  docker.settle();
+  assert.equal(stepsOf(docker), 'remove');
+  assert.ok(docker.containers.has(original.id));
+});
+
+test("an accepted container is kept if another spec is wanted before it has its node's name", () => {
+  const docker = modelOf([{ ...WEB, image: 'app:2' }]);
+  docker.put(WEB, 'healthy');
+  while (docker.steps.at(-1)?.do !== 'remove') docker.round();
+  const accepted = [...docker.containers.keys()];
+  docker.wanted = wantedOf([{ ...WEB, image: 'app:3' }]);
+  docker.registry.set('app:3', 'exits');
+  docker.settle();
+  assert.equal(decide(docker.world, 'web')?.state, 'reverted');
+  assert.deepEqual([...docker.containers.keys()], accepted);
 });
 
 test('an image that somebody has removed is pulled again', () => {

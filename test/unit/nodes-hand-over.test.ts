@@ -8,7 +8,8 @@ import { decide } from '../../managed-nodes/plan/decide.ts';
 import { plan } from '../../managed-nodes/plan/plan.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { whyUnusable } from '../../managed-nodes/spec/unusable.ts';
-import { type Conduct, ModelDocker, wantedOf } from '../support/nodes-model.ts';
+import type { Conduct } from '../support/conduct.ts';
+import { ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
 const OLD: NodeSpec = { name: 'web', image: 'app:1' };
 const NEW: NodeSpec = { ...OLD, image: 'app:2', update: { order: 'hand-over', deadline: 60 } };

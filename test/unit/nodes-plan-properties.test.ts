@@ -6,17 +6,20 @@ import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { decide } from '../../managed-nodes/plan/decide.ts';
 import {
   candidateName,
+  copyName,
   isActive,
   type Rank,
   type Stranger,
 } from '../../managed-nodes/plan/node-container.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
-import { type Conduct, digestOf, hashOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
+import { type Conduct, digestOf } from '../support/conduct.ts';
+import { hashOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
 import fc from '../support/properties.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'];
 const IMAGES = ['one:1', 'two:1'];
 const CONDUCTS: readonly Conduct[] = ['refuses', 'runs', 'exits', 'healthy', 'unhealthy'];
+const NAME_OF = { current: (node: string) => node, candidate: candidateName, copy: copyName };
 const STATES = ['created', 'running', 'exited', 'paused', 'dead'];
 
 const EVENTS = [
@@ -24,6 +27,7 @@ const EVENTS = [
   'forgetful crash',
   'torn crash',
   'docker',
+  'tasks left',
   'both',
   'edit',
   'move',
@@ -80,12 +84,12 @@ const anyContainer = fc.constantFrom(...NAMES).chain((name) =>
     spec: anySpec(name),
     conduct: fc.constantFrom(...CONDUCTS),
     state: fc.constantFrom(...STATES),
-    rank: fc.constantFrom<Rank>('current', 'candidate'),
+    rank: fc.constantFrom<Rank>('current', 'candidate', 'copy'),
   }),
 );
 
 const anyStranger = fc.record({
-  name: fc.constantFrom('a', 'b.next', 'other'),
+  name: fc.constantFrom('a', 'b.next', 'c.copy', 'other'),
   port: fc.constantFrom(1000, 1001, undefined),
 });
 
@@ -120,7 +124,7 @@ function modelOf({ wanted: [first = []], registry: [one, two], containers, stran
     known,
   );
   for (const { spec, conduct, state, rank } of containers) {
-    const name = rank === 'current' ? spec.name : candidateName(spec.name);
+    const name = NAME_OF[rank](spec.name);
     if (known.some((stranger) => stranger.name === name)) continue;
     const taken = (spec.ports ?? []).some(({ hostPort }) =>
       docker.portsInUse().some(({ port }) => port === hostPort),
@@ -175,7 +179,8 @@ function happen(docker: ModelDocker, what: (typeof EVENTS)[number], edits: (read
       docker.crash(what !== 'crash');
       break;
     case 'docker':
-      docker.crashDocker();
+    case 'tasks left':
+      docker.crashDocker(what === 'tasks left');
       break;
     case 'both':
       docker.crashDocker();

@@ -8,7 +8,7 @@ import type { Rejected } from '../../managed-nodes/plan/world.ts';
 import { RejectedFile } from '../../managed-nodes/rejected-file.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { stopNodes } from '../../managed-nodes/stop-nodes.ts';
-import { digestOf } from '../support/nodes-model.ts';
+import { digestOf } from '../support/conduct.ts';
 import { ReconcilerSite, silentLog, turn } from '../support/reconciler-site.ts';
 
 const WEB: NodeSpec = { name: 'web', image: 'app:1' };
