@@ -6,7 +6,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { pathsBelow } from '../../host/paths.ts';
-import { handOverFile } from '../../src/hand-over/state.ts';
+import { handOverFile } from '../../src/hand-over/goes-on.ts';
 import { askTcp, claim, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
 import { Operator } from '../support/operator.ts';
 import { Receiver } from '../support/receiver.ts';

@@ -24,20 +24,6 @@ import { wantedNode } from '../../managed-nodes/spec/spec-hash.ts';
 import { type Conduct, conducted, conductOf, digestOf } from './conduct.ts';
 import { isHandingOver, seenInHandOver } from './hand-over-model.ts';
 
-/**
- * The behaviour of an image's container: it runs, it exits, its health check decides, or Docker refuses to start it.
- */
-export type Conduct = 'refuses' | 'runs' | 'exits' | 'healthy' | 'unhealthy';
-
-/** Each image has a digest for each behaviour. */
-export function digestOf(image: string, conduct: Conduct): string {
-  return `sha256:${image}-${conduct}`;
-}
-
-function conductOf(digest: string): Conduct {
-  return digest.split('-').at(-1) as Conduct;
-}
-
 const KEY = Buffer.alloc(32, 'k');
 
 export function hashOf(spec: NodeSpec): string {
@@ -62,13 +48,13 @@ export class ModelDocker {
   opensAt: number | undefined;
   now = 1_000_000;
   heardSince = 0;
-  /** The numbers of the steps that Docker executes, but after which the service dies before it learns that. */
+  /** The numbers of steps that Docker does, and after which the service dies before it knows that. */
   tornAt: ReadonlySet<number> = new Set();
   readonly steps: Step[] = [];
   /** Containers that Docker can no longer start, because a crash left their task in containerd. */
   readonly #left = new Set<DockerId>();
   #made = 0;
-  /** The values of `wanted` and `unusable` at the last look. */
+  /** What `wanted` and `unusable` were when they were last looked at. */
   #known: {
     readonly nodes?: ModelDocker['wanted'];
     readonly unusable?: ModelDocker['unusable'];
@@ -250,16 +236,7 @@ export class ModelDocker {
       const both = one.ports.some((port) => ports.some((other) => overlap(port, other)));
       assert.ok(!both, `two containers would have one port of the host: ${JSON.stringify(one.ports)}`);
     }
-    this.#set(one, { ...this.#conducted(one), started: this.now });
-  }
-
-  /** The container a moment after its start. */
-  #conducted({ digest, isKept }: NodeContainer): Partial<NodeContainer> {
-    const conduct = conductOf(digest);
-    if (conduct === 'runs') return { state: 'running', health: undefined };
-    if (conduct === 'refuses') return { state: 'exited', ended: this.now + 1, exitCode: 127 };
-    if (conduct !== 'exits') return { state: 'running', health: conduct };
-    return isKept ? { state: 'restarting' } : { state: 'exited', ended: this.now + 1, exitCode: 3 };
+    this.#set(one, { ...conducted(one, this.now), started: this.now });
   }
 
   #promote(one: NodeContainer): void {
