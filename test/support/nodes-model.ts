@@ -48,13 +48,13 @@ export class ModelDocker {
   opensAt: number | undefined;
   now = 1_000_000;
   heardSince = 0;
-  /** The numbers of steps that Docker does, and after which the service dies before it knows that. */
+  /** The numbers of the steps that Docker executes, but after which the service dies before it learns that. */
   tornAt: ReadonlySet<number> = new Set();
   readonly steps: Step[] = [];
   /** Containers that Docker can no longer start, because a crash left their task in containerd. */
   readonly #left = new Set<DockerId>();
   #made = 0;
-  /** What `wanted` and `unusable` were when they were last looked at. */
+  /** The values of `wanted` and `unusable` at the last look. */
   #known: {
     readonly nodes?: ModelDocker['wanted'];
     readonly unusable?: ModelDocker['unusable'];
