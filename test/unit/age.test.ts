@@ -314,6 +314,7 @@ suite('the header of an age file', () => {
     'with a space behind the arguments': ['-> other ', '', ...own],
     'with a stanza without arguments': ['->', '', ...own],
     'with a stanza that begins otherwise': ['>> other', '', ...own],
+    'with a text before the arrow of a stanza': ['x-> other', '', ...own],
     'with a tab between arguments': ['-> other\ttwo', '', ...own],
     'with a letter beyond ASCII': ['-> öther', '', ...own],
     'with a stanza of scrypt beside another': [...own, `-> scrypt ${'A'.repeat(22)} 1`, body],
@@ -399,6 +400,25 @@ suite('the header of an age file', () => {
     const { error } = await pass(stream, endless());
     assert.ok(error instanceof DamagedError);
     assert.equal(error.message, 'the header is longer than 65536 bytes');
+  });
+
+  test('is refused at once if it is too long, whatever follows it', async () => {
+    let pieces = 0;
+    function* file() {
+      yield Buffer.from(headerOfLength(LONGEST_HEADER + 1));
+      for (; pieces < 100; pieces++) yield NOISE;
+    }
+    const { error } = await pass(decryptor(IDENTITY), file());
+    assert.ok(error instanceof DamagedError);
+    assert.ok(pieces < 100, 'the file was read to its end');
+  });
+
+  test('is too long only if more than 64 KiB arrive; before that, the file is cut off', async () => {
+    const header = Buffer.from(headerOfLength(LONGEST_HEADER + 1));
+    const [start, rest] = [header.subarray(0, LONGEST_HEADER), header.subarray(LONGEST_HEADER)];
+    assert.equal(await assertDamaged(start, content), 'the file is cut off before its payload');
+    const { error } = await pass(decryptor(IDENTITY), [start, rest]);
+    assert.match(String(error), /the header is longer than 65536 bytes/);
   });
 
   test('may be followed by an empty last chunk only if there is no other chunk', async () => {
