@@ -47,12 +47,12 @@ export function createLogger({ level, stream }: LoggerOptions): Logger {
     },
     stream,
   );
-  const { child } = log;
   // pino has no formatter for the fields of a child.
-  const quiet = function (this: Logger, fields: object) {
-    return child.call(this, withoutSecrets(fields));
+  const parent: Logger = Object.getPrototypeOf(log);
+  const child = function (this: Logger, fields: object) {
+    return parent.child.call(this, withoutSecrets(fields));
   };
-  return Object.assign(log, { child: quiet });
+  return Object.assign(log, { child });
 }
 
 /** @param terminal whether stdout is a terminal that a person reads */
