@@ -4,7 +4,8 @@
  * exits stay off, because the service ends itself.
  */
 
-import type { Breadcrumb, Exception, NodeClient } from '@sentry/node';
+import { hostname } from 'node:os';
+import type { Breadcrumb, Exception, ServerRuntimeClient, StackParser } from '@sentry/core';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { HttpClient } from '../outgoing/http-client.ts';
 import { isError, type Line, parseLine, type Tags } from './line.ts';
@@ -30,7 +31,8 @@ export interface SentryOptions {
 export class Sentry implements Outlet {
   tags: Tags = {};
   readonly #sdk: Sdk;
-  readonly #client: NodeClient;
+  readonly #stackParser: StackParser;
+  readonly #client: ServerRuntimeClient;
   readonly #deliveries: Deliveries;
   readonly #before: string[] = [];
 
@@ -41,13 +43,17 @@ export class Sentry implements Outlet {
 
   private constructor(sdk: Sdk, { http, dsn, release, environment, report }: SentryOptions) {
     this.#sdk = sdk;
+    this.#stackParser = sdk.createStackParser(sdk.nodeStackLineParser());
     this.#deliveries = new Deliveries(http, report);
-    this.#client = new sdk.NodeClient({
+    this.#client = new sdk.ServerRuntimeClient({
       dsn,
       release,
       environment,
+      platform: 'node',
+      runtime: { name: 'node', version: process.version },
+      serverName: hostname(),
       integrations: [],
-      stackParser: sdk.defaultStackParser,
+      stackParser: this.#stackParser,
       sendClientReports: false,
       normalizeDepth: 6,
       transport: (options) => this.#transport(options),
@@ -117,7 +123,7 @@ export class Sentry implements Outlet {
   #exceptions(error: unknown): Exception[] {
     if (!isLogged(error)) return [];
     const { type, message, stack, cause } = error;
-    const frames = this.#sdk.defaultStackParser(stack);
+    const frames = this.#stackParser(stack);
     return [...this.#exceptions(cause), { type, value: message, stacktrace: { frames } }];
   }
 }
