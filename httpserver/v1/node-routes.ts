@@ -2,7 +2,6 @@
 
 import { placedLog } from '../../container/log-of.ts';
 import { type LogWanted, openLog } from '../../docker-engine/logs.ts';
-import { parseNodesFile } from '../../managed-nodes/feeds/nodes-file.ts';
 import type { Nodes as ManagedNodes } from '../../managed-nodes/nodes.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
@@ -48,6 +47,8 @@ export function addNodeRoutes(
     body: NodesText,
     answer: NodePlan,
     handle: async ({ body: { file } }) => {
+      // Loads a parser of YAML, which a start does not need.
+      const { parseNodesFile } = await import('../../managed-nodes/feeds/nodes-file.ts');
       const source = 'the given file';
       return { steps: nodes().planFor(parseNodesFile(file, source), source).map(stepOf) };
     },
