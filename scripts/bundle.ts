@@ -37,6 +37,9 @@ const { metafile } = await build({
     ssh2: './scripts/left-out.ts',
     '@grpc/grpc-js': './scripts/left-out.ts',
     '@grpc/proto-loader': './scripts/left-out.ts',
+    protobufjs: './scripts/left-out.ts',
+    'tar-fs': './scripts/left-out.ts',
+    '@balena/dockerignore': './scripts/left-out.ts',
   },
   plugins: [
     builtIns,

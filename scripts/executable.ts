@@ -16,7 +16,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { brotliCompressSync, constants } from 'node:zlib';
 import { build } from 'esbuild';
 import { NODE_FLAGS } from './node-flags.ts';
 
@@ -27,26 +28,27 @@ const MAIN = 'main.cjs';
 
 const [bundle = 'build/bundle', output = 'build/ecs-host-service'] = process.argv.slice(2);
 
-interface Carried {
-  /** The paths of the files by name. */
-  readonly files: Readonly<Record<string, string>>;
-  readonly digest: string;
-}
-
-function carry(work: string): Carried {
-  writeFileSync(join(work, MAIN), "import('./ecs-host-service.mjs');\n");
+/**
+ * Writes the two assets: the names and sizes of all files, and their content. At each start, Node reads all assets, which
+ * then count as memory of the process, so the content is compressed.
+ * @returns the digest of both
+ */
+function carry(work: string): string {
   const bundled = readdirSync(bundle).filter((name) => !name.endsWith('.txt'));
-  const files: Record<string, string> = Object.fromEntries([
-    ...bundled.sort((a, b) => (a < b ? -1 : 1)).map((name) => [name, resolve(bundle, name)]),
-    [MAIN, join(work, MAIN)],
-  ]);
-  const hash = createHash('sha256');
-  for (const [name, path] of Object.entries(files)) hash.update(`${name}\n`).update(readFileSync(path));
-  return { files, digest: hash.digest('hex').slice(0, 32) };
+  const files: [string, Buffer][] = [
+    ...bundled.sort().map((name): [string, Buffer] => [name, readFileSync(join(bundle, name))]),
+    [MAIN, Buffer.from("import('./ecs-host-service.mjs');\n")],
+  ];
+  const sizes = JSON.stringify(files.map(([name, { length }]) => [name, length]));
+  const content = Buffer.concat(files.map(([, bytes]) => bytes));
+  writeFileSync(join(work, 'sizes'), sizes);
+  const quality = { [constants.BROTLI_PARAM_QUALITY]: 9 };
+  writeFileSync(join(work, 'content'), brotliCompressSync(content, { params: quality }));
+  return createHash('sha256').update(sizes).update(content).digest('hex').slice(0, 32);
 }
 
 /** The content to embed: the first code that runs, and its files. */
-async function makeBlob(work: string, { files, digest }: Carried): Promise<void> {
+async function makeBlob(work: string, digest: string): Promise<void> {
   await build({
     entryPoints: ['src/executable.ts'],
     outfile: join(work, 'first.cjs'),
@@ -63,7 +65,7 @@ async function makeBlob(work: string, { files, digest }: Carried): Promise<void>
     execArgv: [...NODE_FLAGS],
     // The environment must not add options to a program that runs as root.
     execArgvExtension: 'none',
-    assets: files,
+    assets: { sizes: 'sizes', content: 'content' },
   };
   writeFileSync(join(work, 'settings.json'), JSON.stringify(settings));
   const words = ['--experimental-sea-config', 'settings.json'];

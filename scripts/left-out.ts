@@ -1,6 +1,6 @@
 /**
- * Replaces two packages of dockerode in the bundle that this service never uses: ssh to a remote Docker, and builds
- * with BuildKit over gRPC.
+ * Replaces the packages of dockerode in the bundle that this service never uses: those for ssh to a remote Docker, and
+ * for builds of images, with BuildKit over gRPC or without.
  */
 
 function leftOut(): never {

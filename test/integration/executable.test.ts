@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, chmodSync, globSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  globSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { claim, host as hostContainer } from '../support/callers.ts';
@@ -46,6 +55,9 @@ test('changed unpacked files are unpacked again', () => {
   appendFileSync(main, "process.stdout.write('something else');");
   say({ ROOT });
   assert.deepEqual(readFileSync(main), good);
+  writeFileSync(main, good.toString().toUpperCase());
+  say({ ROOT });
+  assert.deepEqual(readFileSync(main), good, 'a change that keeps the size');
   rmSync(join(main, '../ecs-host-service.mjs'));
   say({ ROOT });
   assert.deepEqual(readdirSync(join(main, '../..')).length, 1, 'no failed attempt leaves a file');
