@@ -4,6 +4,7 @@ import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { createLogger, openStdout } from '../logging/logger.ts';
 import { Outlets } from '../logging/outlets.ts';
 import { loadSettings } from '../settings/load.ts';
+import { trimMemory } from '../uinput-native/memory.ts';
 import { type Cause, endService, type WatchedEnd, watchForEnd } from './end.ts';
 import { endByHandOver } from './hand-over/hand-over.ts';
 import { findRestarter } from './hand-over/restarter.ts';
@@ -109,6 +110,8 @@ function start(service: Service, watchdog: Watchdog): Promise<void> {
     if (handed?.isDraining) service.drain();
     await service.step('heartbeats', () => service.beginHeartbeats());
     watchdog.ready();
+    // What only the start needed. It is a twentieth of the memory.
+    void trimMemory().catch(() => {});
   };
   return service.root.track('starting', steps());
 }
