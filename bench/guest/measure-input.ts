@@ -14,20 +14,29 @@ type Taken = readonly [calls: number, usable: number];
 
 const PAIRS = 40;
 
-const bare = spawn(join(import.meta.dirname, '../build/bare-input'), { stdio: ['pipe', 'pipe', 'inherit'] });
-const answers = createInterface({ input: bare.stdout })[Symbol.asyncIterator]();
+/** A running C program. */
+class Bare {
+  readonly #process = spawn(join(import.meta.dirname, '../build/bare-input'), {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  readonly #answers = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
+
+  readonly take = async (): Promise<Taken> => {
+    settle();
+    this.#process.stdin.write('\n');
+    const { value } = await this.#answers.next();
+    const [calls, usable] = String(value).split(' ').map(Number);
+    return [Number(calls) / 1000, Number(usable) / 1000];
+  };
+
+  end(): void {
+    this.#process.stdin.end();
+  }
+}
 
 /** After devices are removed, udev works for a while, which must not slow the next ones down. */
 function settle(): void {
   execFileSync('udevadm', ['settle']);
-}
-
-async function theirs(): Promise<Taken> {
-  settle();
-  bare.stdin.write('\n');
-  const { value } = await answers.next();
-  const [calls, usable] = String(value).split(' ').map(Number);
-  return [Number(calls) / 1000, Number(usable) / 1000];
 }
 
 async function ours(): Promise<Taken> {
@@ -54,10 +63,14 @@ async function usable(): Promise<number> {
   return milliseconds;
 }
 
+const [theirs, control] = [new Bare(), new Bare()];
 // The first run of each side loads code and does not count.
-await ours();
-await theirs();
+for (const side of [ours, theirs.take, control.take]) await side();
 const pairs: (readonly [Taken, Taken])[] = [];
-for (let pair = 0; pair < PAIRS; pair++) pairs.push(await inRandomOrder(ours, theirs));
-console.log(JSON.stringify({ pairs }));
-bare.stdin.end();
+const controls: (readonly [Taken, Taken])[] = [];
+for (let pair = 0; pair < PAIRS; pair++) {
+  pairs.push(await inRandomOrder(ours, theirs.take));
+  controls.push(await inRandomOrder(control.take, theirs.take));
+}
+console.log(JSON.stringify({ pairs, controls }));
+for (const side of [theirs, control]) side.end();
