@@ -101,8 +101,8 @@ test: docker-cli compose registry sudo zsh shell browser cross-compiler config-t
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like one in EC2, in a guest: all, or those in FILES="test/vm/…"
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts run.ts $(FILES)
 
-bench: docker-cli shell browser guest-tools config-tools config-readers $(LAUNCHER) $(GUEST_PROGRAMS) $(BUNDLE) $(EXECUTABLE) $(MINISTACK) $(PACKAGES) $(RELEASE_TOOL) | node_modules/.stamp ## Measure both sides of each comparison in turns, and print their ratios: all, or those in ONLY="spin-up …"
-	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY); \
+bench: docker-cli shell browser guest-tools config-tools config-readers $(LAUNCHER) $(GUEST_PROGRAMS) $(BUNDLE) $(EXECUTABLE) $(MINISTACK) $(PACKAGES) $(RELEASE_TOOL) | node_modules/.stamp ## Measure both sides of each comparison in turns, in RUNS=3 runs, and print their ratios: all, or those in ONLY="spin-up …"
+	@$(AS_ROOT) RUNS=$(or $(RUNS),3) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY); \
 	status=$$?; biome format --write bench/results.json bench/RESULTS.md > /dev/null; exit $$status
 
 soak: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Host CONTAINERS=10000 in one process, and check that nothing grows
