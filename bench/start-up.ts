@@ -28,14 +28,27 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   pino: [],
   'pino-pretty': [],
   typebox: [],
-  undici: [],
-  '@peculiar/asn1-x509': [],
-  '@sentry/node': [],
+  '@sentry/core': [],
 };
 
 const METHOD = `The executable as it is built, compared with a fastify server with HTTPS and one route, in a bundle; ${ROUNDS} starts of
 each, in turns, with Docker running. The bounds are aims. Unlike the bare server, the service makes its own certificate,
 takes a lock and creates its directories before it listens.`;
+
+/** What the service stopped loading, each measured like the table. Change it only with a new measurement. */
+const BOUGHT = `What changes to the start bought, as multiples of the processor time and the memory of loading fastify:
+
+- Fastify no longer loads its own compilers of schemas, which the service replaces: 0.35× the time, 0.14× the memory.
+- The service writes the DER of its certificate itself instead of loading a library: 0.32× and 0.56×.
+- It sends its requests with Node's own client instead of undici: 0.49× and 0.48×, where there are requests.
+- It loads the core of Sentry's SDK without OpenTelemetry: 3.2× and 1.2×, before the bundler leaves parts out.
+- It loads the parser of YAML only with a file of nodes: 0.19× and 0.50×.
+- A line of the log takes 0.04× of the time that it took with pino's redaction; a start writes some 30.
+
+The executable no longer compares all of its unpacked files, and holds them compressed: 0.08× of the memory of the bare server.
+After the start, the service returns freed memory: 0.07×.`;
+
+const LOCALDEV = { APP_ENV: 'localdev', AWS_EC2_METADATA_DISABLED: 'true' };
 
 interface Start {
   /** Milliseconds. */
@@ -100,12 +113,14 @@ function packageTable(say: (progress: string) => void): string {
     return `| ${name} | ${time.toFixed(2)}× | ${memory.toFixed(2)}× |`;
   });
   return [
-    'The cost of loading each package into an empty Node, as a multiple of the cost of fastify. `@sentry/node` is',
-    'loaded only if `USE_PROD_LOGGING` is on, `@peculiar/asn1-x509` only if a certificate is made.',
+    'The cost of loading each package into an empty Node, as a multiple of the cost of fastify. `@sentry/core` is',
+    'loaded only if `USE_PROD_LOGGING` is on. The bundle holds only a part of it, of typebox and of fastify.',
     '',
     '| package | load time | memory |',
     '| --- | --- | --- |',
     ...lines,
+    '',
+    BOUGHT,
   ].join('\n');
 }
 
@@ -119,12 +134,12 @@ export const measure: Measure = async (say) => {
   const startBare = () => start([process.execPath, ...NODE_FLAGS, bare, WORK], {}, /listening/, /listening/);
   const startService = (env: Readonly<Record<string, string>>) =>
     start([EXECUTABLE], { ROOT: root, ...env }, /"step":"https"/, /"step":"heartbeats"/);
-  const sides: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-    'in localdev': { APP_ENV: 'localdev', AWS_EC2_METADATA_DISABLED: 'true' },
-    'with everything on': world.settings,
-  };
   const rows: Row[] = [];
-  for (const [name, env] of Object.entries(sides)) {
+  const sides = [
+    { name: 'in localdev', env: LOCALDEV, listening: 1.5, resident: 1.25 },
+    { name: 'with everything on', env: world.settings, listening: 1.8, resident: 1.45 },
+  ];
+  for (const { name, env, ...aims } of sides) {
     // The first start of a host unpacks and compiles the program.
     await startService(env);
     const starts: [Start, Start][] = [];
@@ -137,12 +152,12 @@ export const measure: Measure = async (say) => {
       ofPairs(
         `start to listening, ${name}`,
         starts.map(([a, b]) => [a.listening, b.listening]),
-        { median: 2, aim: true },
+        { median: aims.listening, aim: true },
       ),
       ofPairs(
         `idle resident memory, ${name}`,
         starts.map(([a, b]) => [a.resident, b.resident]),
-        { median: 1.5, aim: true },
+        { median: aims.resident, aim: true },
       ),
     );
   }
