@@ -8,7 +8,7 @@ import type { Logger } from '../logging/logger.ts';
 import { BELOW, equip, LIMITS } from './app.ts';
 import type { CertificateKeeper } from './certificate-keeper.ts';
 import { limitConnections } from './connections.ts';
-import { orSignedIn, Sessions } from './console/sessions.ts';
+import { orSignedIn, type SessionKey, Sessions } from './console/sessions.ts';
 import { CLOSE_DEADLINE, close, listenOn, seenClosed, socketsOf } from './listening.ts';
 import type { MetricsSource } from './metrics-route.ts';
 import {
@@ -33,6 +33,8 @@ export interface ServerOptions extends PredecessorOptions {
   readonly metrics: MetricsSource;
   readonly operatorToken: Token;
   readonly viewerToken: Token;
+  /** Default: all sessions end with this process. */
+  readonly sessionKey?: SessionKey;
   /** Default: true. Without interactive containers, the predecessor's calls have no purpose and do not exist. */
   readonly isInteractive?: boolean;
   readonly descriptors: Descriptors;
@@ -93,6 +95,7 @@ function build(
     metrics,
     operatorToken,
     viewerToken,
+    sessionKey,
     isInteractive = true,
     log,
     ...options
@@ -112,7 +115,7 @@ function build(
   });
   const setUpCalls = [START_VALUES, TOKEN, ...(options.spinUp ? [SPIN_UP] : [])];
   const puts = isInteractive ? setUpCalls : [];
-  const sessions = new Sessions(operatorToken, viewerToken);
+  const sessions = new Sessions(operatorToken, viewerToken, sessionKey);
   const authority = orSignedIn(whoKnows(operatorToken, viewerToken), sessions);
   const operator = { authority, operations, create, closing };
   equip(app, { gate: options.gate, version, operator, metrics, sessions, puts, log });

@@ -23,7 +23,7 @@ export interface ServedOptions {
   readonly gate: Gate<Hosting>;
   readonly service: OperatedService & { readonly metrics: MetricsSource };
   readonly secrets: Pick<Secrets, 'set'>;
-  readonly passing: Pick<Passing, 'requests' | 'descriptors' | 'handed'>;
+  readonly passing: Pick<Passing, 'requests' | 'sessionKey' | 'descriptors' | 'handed'>;
   readonly log: Logger;
 }
 
@@ -71,6 +71,7 @@ export async function serveCallers(
     }),
     operatorToken: () => operator.current,
     viewerToken: () => viewer.current,
+    sessionKey: passing.sessionKey,
     secret: settings.WEBSERVER_AUTH_SECRET,
     spinUp: APP_ENV === 'localdev',
     isInteractive: settings.INTERACTIVE === 'on',

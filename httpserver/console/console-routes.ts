@@ -80,7 +80,7 @@ function addSignIn(app: FastifyInstance, authority: Authority, sessions: Session
   app.post(SIGN_OUT, async ({ method, headers }, reply) => {
     throwUnlessSameOrigin({ method, headers });
     const cookie = sessionIn(headers.cookie);
-    if (cookie !== undefined) sessions.end(cookie);
+    if (cookie !== undefined) await sessions.end(cookie);
     return reply.header('set-cookie', `${COOKIE}=; Max-Age=0; ${attributes}`).send({});
   });
 }

@@ -1,7 +1,7 @@
 /**
  * Sessions of the web console. A browser's EventSource and WebSocket can send a cookie, but no token. The cookie is
- * derived from the token and a key of this process, so no session is stored. A session ends with its token, with the
- * process, or when its time is over.
+ * derived from the token and a key of the service, so no session is stored. A session ends with its token, when its time
+ * is over, and with the process, unless a hand-over gives the key to the next one.
  *
  * INVARIANTS
  * - A cookie has the rights that its token has at this moment, and none when the token is no longer valid.
@@ -10,7 +10,9 @@
  */
 
 import { createHmac, randomBytes } from 'node:crypto';
+import { type Static, Type } from 'typebox';
 import { ServiceError } from '../../errors/service-error.ts';
+import { monotonic } from '../../lifetime/monotonic.ts';
 import { sameSecret } from '../../settings/secret.ts';
 import type { PrincipalKind } from '../principal.ts';
 import type { Authority, Token } from '../v1/authority.ts';
@@ -26,17 +28,59 @@ export const LASTS = 12 * 3_600_000;
  */
 const MOST_SIGNED_OUT = 4096;
 
+/** What one service tells the next about its sessions. It is secret: with the key and a token, one can make cookies. */
+export const HandedSessions = Type.Object({
+  key: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  signedOut: Type.Array(Type.String()),
+});
+
+export type HandedSessions = Static<typeof HandedSessions>;
+
+/** What all sessions of a service have in common, and the next service continues with. */
+export class SessionKey {
+  readonly signedOut: Set<string>;
+  /** Resolves when this service, and no previous one, decides which cookies are valid. */
+  readonly over: Promise<void>;
+  #bytes: Buffer;
+
+  /** @param left what the previous service handed over */
+  constructor(left?: HandedSessions, over: Promise<void> = Promise.resolve()) {
+    this.signedOut = new Set(left?.signedOut);
+    this.over = over;
+    this.#bytes = left ? Buffer.from(left.key, 'hex') : randomBytes(32);
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  /** Ends all sessions. */
+  replace(): void {
+    this.#bytes = randomBytes(32);
+    this.signedOut.clear();
+  }
+
+  get handed(): HandedSessions {
+    return { key: this.#bytes.toString('hex'), signedOut: [...this.signedOut] };
+  }
+}
+
 export class Sessions {
   readonly #operator: Token;
   readonly #viewer: Token;
+  readonly #key: SessionKey;
   readonly #now: () => number;
-  readonly #signedOut = new Set<string>();
-  #key = randomBytes(32);
 
-  /** @param now a clock in milliseconds */
-  constructor(operator: Token, viewer: Token, now: () => number = Date.now) {
+  /** @param now a clock in milliseconds, which nobody can set and the next process shares */
+  constructor(
+    operator: Token,
+    viewer: Token,
+    key: SessionKey = new SessionKey(),
+    now: () => number = monotonic,
+  ) {
     this.#operator = operator;
     this.#viewer = viewer;
+    this.#key = key;
     this.#now = now;
   }
 
@@ -45,7 +89,7 @@ export class Sessions {
    * @returns the value of the session's cookie
    */
   begin(token: string): string {
-    const facts = `${this.#now() + LASTS}.${randomBytes(16).toString('base64url')}`;
+    const facts = `${Math.ceil(this.#now() + LASTS)}.${randomBytes(16).toString('base64url')}`;
     return `${facts}.${this.#sign(token, facts)}`;
   }
 
@@ -53,7 +97,7 @@ export class Sessions {
   kindOf(cookie: string): PrincipalKind | undefined {
     const [, facts = '', until = '', signature = ''] =
       /^((\d{1,16})\.[\w-]{22})\.([\w-]{43})$/.exec(cookie) ?? [];
-    if (Number(until) <= this.#now() || this.#signedOut.has(facts)) return undefined;
+    if (Number(until) <= this.#now() || this.#key.signedOut.has(facts)) return undefined;
     const isOf = (token: string | undefined) =>
       token !== undefined && sameSecret(signature, this.#sign(token, facts));
     const [acts, looks] = [isOf(this.#operator()), isOf(this.#viewer())];
@@ -61,17 +105,20 @@ export class Sessions {
     return looks ? 'viewer' : acts ? 'operator' : undefined;
   }
 
-  /** Ends a session. No copy of its cookie is valid any more. */
-  end(cookie: string): void {
+  /**
+   * Ends a session. No copy of its cookie is valid any more.
+   * @throws {ServiceError} `service.stopping` if this service gives up the host that it was taking over
+   */
+  async end(cookie: string): Promise<void> {
+    await this.#key.over;
     if (this.kindOf(cookie) === undefined) return;
-    if (this.#signedOut.size >= MOST_SIGNED_OUT) {
-      this.#key = randomBytes(32);
-      this.#signedOut.clear();
-    } else this.#signedOut.add(cookie.slice(0, cookie.lastIndexOf('.')));
+    const { signedOut } = this.#key;
+    if (signedOut.size >= MOST_SIGNED_OUT) this.#key.replace();
+    else signedOut.add(cookie.slice(0, cookie.lastIndexOf('.')));
   }
 
   #sign(token: string, facts: string): string {
-    return createHmac('sha256', this.#key).update(`${facts}.${token}`).digest('base64url');
+    return createHmac('sha256', this.#key.bytes).update(`${facts}.${token}`).digest('base64url');
   }
 }
 

@@ -173,7 +173,7 @@ async function inTime(
   }
 }
 
-/** Ends shells on this host, and containers that Docker has not created. They cannot be handed over. */
+/** Ends terminals without a connection, and containers that Docker has not created. They cannot be handed over. */
 async function endTheOthers({ hosting, log }: HandingOver): Promise<void> {
   if (!hosting) return;
   const { tracker } = hosting;
@@ -203,6 +203,7 @@ async function writeDown(service: HandingOver): Promise<boolean> {
       terminals: await tracker.host.terminals.handed(),
       events: { ...tracker.host.events.handed, kept: [...tracker.host.events.handed.kept] },
       requests: await passing.requests.handed(),
+      sessions: passing.sessionKey.handed,
     });
     return true;
   } catch (error) {

@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ContainerView } from '../../container/view.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import type { Paths } from '../../host/paths.ts';
+import { SessionKey } from '../../httpserver/console/sessions.ts';
 import type { Hosted } from '../../httpserver/hosting.ts';
 import { type HandedRequest, Idempotency } from '../../httpserver/v1/idempotency.ts';
 import { Descriptors } from '../../lifetime/descriptors.ts';
@@ -30,6 +31,7 @@ export class Passing {
   #handed: HandOver | undefined;
   #terminals: LeftTerminals;
   #requests = new Idempotency<ContainerView>();
+  #sessionKey = new SessionKey();
 
   /** @param environment of this process, with what it has inherited from the store */
   constructor(environment: NodeJS.ProcessEnv, paths: Paths, log: Logger) {
@@ -106,6 +108,11 @@ export class Passing {
     return this.#requests;
   }
 
+  /** The key of the web console's sessions. */
+  get sessionKey(): SessionKey {
+    return this.#sessionKey;
+  }
+
   /** Looks for a hand-over. An unreadable one counts as a crash. Only the process that holds the lock may call this. */
   async find(): Promise<void> {
     try {
@@ -119,5 +126,6 @@ export class Passing {
     this.#log.info(this.#handed.from, 'taking the host over from the previous service');
     this.#terminals = new LeftTerminals(this.#handed.terminals ?? [], this.descriptors, this.#log);
     this.#requests = new Idempotency(this.#handed.requests as HandedRequest<ContainerView>[]);
+    this.#sessionKey = new SessionKey(this.#handed.sessions, this.over);
   }
 }

@@ -12,6 +12,7 @@ import { HandedContainer, HandedKept, HandedPools } from '../../container/handed
 import { isSystemError, messageOf, ServiceError } from '../../errors/service-error.ts';
 import { writeFileAtomically } from '../../host/atomic-file.ts';
 import type { Paths } from '../../host/paths.ts';
+import { HandedSessions } from '../../httpserver/console/sessions.ts';
 import { misfit } from '../../parsing/json.ts';
 import { handOverFile } from './goes-on.ts';
 
@@ -37,6 +38,8 @@ export const HandOver = Type.Object({
     told: Type.Integer({ minimum: 0 }),
     kept: Type.Array(Type.Object({ id: Type.String(), at: Type.String(), code: Type.String() })),
   }),
+  /** Missing if an older version wrote the file. */
+  sessions: Type.Optional(HandedSessions),
   /** Answered requests with an idempotency key. */
   requests: Type.Array(
     Type.Object({

@@ -1,8 +1,9 @@
 /** Upgrades: one service hands its host to the next, and nobody's container ends. */
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { request } from 'node:http';
+import { existsSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
+import { request as askHttps } from 'node:https';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { pathsBelow } from '../../host/paths.ts';
@@ -10,6 +11,8 @@ import { handOverFile } from '../../src/hand-over/goes-on.ts';
 import { askTcp, claim, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
 import { Operator } from '../support/operator.ts';
 import { Receiver } from '../support/receiver.ts';
+import { NEXT_OPERATOR_TOKEN, OPERATOR_TOKEN } from '../support/secrets.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
 import { hostTwo, KILLED, running, Site, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 import { World } from '../support/world.ts';
@@ -18,6 +21,11 @@ const NOTIFY_SOCKET = '@hand-over-test';
 /** The environment with which the launcher restarts a service, and with which it starts the clean-up. */
 const STARTED_AGAIN = { NOTIFY_SOCKET, RESTART_STATUS: '79', FDSTORE: '512' };
 const STOPPED = { SERVICE_RESULT: 'success', EXIT_CODE: 'exited', EXIT_STATUS: '0' };
+
+interface Browsed {
+  readonly body?: string;
+  readonly cookie?: string;
+}
 
 let host: TestHost;
 before(async () => {
@@ -116,6 +124,51 @@ test('while a service hands its host over, every call on a new connection is ans
   isOver = true;
   for (const answers of await answered) assert.ok(answers > 3);
   assert.equal(await service.stop(), 0);
+});
+
+/** A browser's call with a session. @returns the status, and the cookie of the session that the answer sets */
+async function browse(service: ServiceProcess, path: string, { body, cookie }: Browsed = {}) {
+  const answered = Promise.withResolvers<IncomingMessage>();
+  const { port } = service;
+  const origin = `https://127.0.0.1:${port}`;
+  const headers = {
+    origin,
+    'x-ecs-host-service-console': '1',
+    ...(body && { 'content-type': 'application/json' }),
+    ...(cookie && { cookie }),
+  };
+  const how = { host: '127.0.0.1', port, path, headers, rejectUnauthorized: false, agent: false };
+  const method = path.startsWith('/console/') ? 'POST' : 'GET';
+  askHttps({ ...how, method }, answered.resolve)
+    .on('error', answered.reject)
+    .end(body);
+  const answer = (await answered.promise).resume();
+  return { status: answer.statusCode, cookie: answer.headers['set-cookie']?.[0]?.split(';')[0] ?? '' };
+}
+
+test('a session of the web console is valid in the next service, and ends with the token', async () => {
+  const root = host.newRoot();
+  const file = `${root}-token`;
+  writeFileSync(file, OPERATOR_TOKEN, { mode: 0o600 });
+  const env = { ROOT: root, OPERATOR_TOKEN_FILE: file };
+  const service = await host.start({ launcher: [], env }).ready();
+  const body = JSON.stringify({ token: OPERATOR_TOKEN });
+  const [{ cookie }, { cookie: other }] = [
+    await browse(service, '/console/session', { body }),
+    await browse(service, '/console/session', { body }),
+  ];
+  assert.equal((await browse(service, '/console/sign-out', { body: '{}', cookie: other })).status, 200);
+  const from = service.lines.length;
+  service.child.kill('SIGUSR1');
+  await service.message('took the host over', from);
+  assert.equal((await browse(service, '/v1/host', { cookie })).status, 200);
+  assert.equal((await browse(service, '/v1/host', { cookie: other })).status, 401);
+  writeFileSync(file, NEXT_OPERATOR_TOKEN, { mode: 0o600 });
+  await until('the session has ended', async () => {
+    const { status } = await browse(service, '/v1/host', { cookie });
+    return status === 401;
+  });
+  assert.equal(await service.stop(), 0, service.log());
 });
 
 /** A service that has handed over its host, which no other service has taken yet. */

@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { ServiceError } from '../../errors/service-error.ts';
 import { CONSOLE_HEADER } from '../../httpserver/console/same-origin.ts';
-import { COOKIE, LASTS, orSignedIn, Sessions, sessionIn } from '../../httpserver/console/sessions.ts';
+import {
+  COOKIE,
+  HandedSessions,
+  LASTS,
+  orSignedIn,
+  SessionKey,
+  Sessions,
+  sessionIn,
+} from '../../httpserver/console/sessions.ts';
 import { whoKnows } from '../../httpserver/v1/authority.ts';
+import { misfit } from '../../parsing/json.ts';
 
 const OPERATOR = 'operator-of-unit-tests-0123456789';
 const VIEWER = 'viewer-of-unit-tests-0123456789';
@@ -43,6 +53,7 @@ suite('the cookie of a session', () => {
       new Sessions(
         () => token,
         () => undefined,
+        new SessionKey(),
         () => now,
       );
     const sessions = open();
@@ -57,27 +68,71 @@ suite('the cookie of a session', () => {
     assert.equal(sessions.kindOf(cookie), undefined);
   });
 
-  test('ends when it is signed out, and no other session does', () => {
+  test('ends when it is signed out, and no other session does', async () => {
     const sessions = new Sessions(
       () => OPERATOR,
       () => undefined,
     );
     const [one, other] = [sessions.begin(OPERATOR), sessions.begin(OPERATOR)];
-    sessions.end(one);
-    sessions.end('nonsense');
+    await sessions.end(one);
+    await sessions.end('nonsense');
     assert.deepEqual([sessions.kindOf(one), sessions.kindOf(other)], [undefined, 'operator']);
   });
 
-  test('stays invalid even after very many others were signed out', () => {
+  test('stays invalid even after very many others were signed out', async () => {
     const sessions = new Sessions(
       () => OPERATOR,
       () => undefined,
     );
     const first = sessions.begin(OPERATOR);
-    sessions.end(first);
-    for (let i = 0; i < 5000; i++) sessions.end(sessions.begin(OPERATOR));
+    await sessions.end(first);
+    for (let i = 0; i < 5000; i++) await sessions.end(sessions.begin(OPERATOR));
     assert.equal(sessions.kindOf(first), undefined);
     assert.equal(sessions.kindOf(sessions.begin(OPERATOR)), 'operator');
+  });
+
+  test('is valid in the next service after a hand-over, for the rest of its time, unless it was signed out', async () => {
+    let [token, now] = [OPERATOR, 1_000_000.5];
+    const open = (key: SessionKey) =>
+      new Sessions(
+        () => token,
+        () => undefined,
+        key,
+        () => now,
+      );
+    const key = new SessionKey();
+    const before = open(key);
+    const [cookie, signedOut] = [before.begin(OPERATOR), before.begin(OPERATOR)];
+    await before.end(signedOut);
+    const handed: unknown = JSON.parse(JSON.stringify(key.handed));
+    assert.equal(misfit(HandedSessions, handed), undefined);
+    const after = open(new SessionKey(handed as HandedSessions));
+    assert.deepEqual([after.kindOf(cookie), after.kindOf(signedOut)], ['operator', undefined]);
+    token = VIEWER;
+    assert.equal(after.kindOf(cookie), undefined);
+    token = OPERATOR;
+    now += LASTS + 1;
+    assert.equal(after.kindOf(cookie), undefined);
+  });
+
+  test('is signed out only when the hand-over is complete, because another service may continue otherwise', async () => {
+    const open = (over: Promise<void>) =>
+      new Sessions(
+        () => OPERATOR,
+        () => undefined,
+        new SessionKey(undefined, over),
+      );
+    const over = Promise.withResolvers<void>();
+    const sessions = open(over.promise);
+    const cookie = sessions.begin(OPERATOR);
+    const ended = sessions.end(cookie);
+    await turn();
+    assert.equal(sessions.kindOf(cookie), 'operator');
+    over.resolve();
+    await ended;
+    assert.equal(sessions.kindOf(cookie), undefined);
+    const givenUp = open(Promise.reject(new ServiceError('service.stopping', {})));
+    await assert.rejects(givenUp.end(givenUp.begin(OPERATOR)), { code: 'service.stopping' });
   });
 
   test('is invalid if anything in it is changed', () => {
