@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ServiceError } from '../errors/service-error.ts';
 import { descriptorOf, unsentIn } from '../lifetime/descriptors.ts';
 import type { HandedExec } from '../ttys/handed-terminal.ts';
-import type { Pty, Size } from '../ttys/pty.ts';
+import type { Keep, Pty, Size } from '../ttys/pty.ts';
 import type { Docker } from './docker.ts';
 import type { DockerId } from './docker-id.ts';
 import { hijack } from './hijack.ts';
@@ -230,7 +230,7 @@ export class Exec implements Pty {
   }
 
   /** Takes everything that was read or is not sent yet, and closes the connection, in one turn of the event loop. */
-  passOn(keep: (descriptor: number) => void): boolean {
+  passOn(keep: Keep): boolean {
     const stream = this.#stream;
     if (stream.destroyed) return false;
     keep(descriptorOf(stream));
@@ -243,14 +243,15 @@ export class Exec implements Pty {
     return true;
   }
 
-  get handed(): HandedExec {
-    return {
+  get handed(): { readonly exec: HandedExec } {
+    const exec = {
       id: this.#id,
       dockerId: this.#place.dockerId,
       ...(this.#session !== undefined && { session: this.#session }),
       printed: this.#unread.toString('base64'),
       typed: Buffer.concat(this.#written).toString('base64'),
     };
+    return { exec };
   }
 
   async seenGone(): Promise<string> {

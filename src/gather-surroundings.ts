@@ -20,6 +20,7 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Settings } from '../settings/load.ts';
 import { reservedPorts } from '../settings/reserved-ports.ts';
+import type { ShellUser } from '../ttys/host-shell.ts';
 import { Terminals } from '../ttys/terminals.ts';
 import { Ttys } from '../ttys/ttys.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
@@ -29,12 +30,11 @@ const KIB = 1024;
 /** The number of containers that are prepared at the same time. */
 const AT_A_TIME = 4;
 
-function shellUser({
-  HOST_SHELL_USER: name,
-  HOST_SHELL_AS_ROOT: mayBeRoot,
-  DOCKER_HOST: dockerSocket,
-}: Settings) {
-  return name === undefined ? undefined : { name, mayBeRoot, dockerSocket };
+function shellUser(
+  { HOST_SHELL_USER: name, HOST_SHELL_AS_ROOT: mayBeRoot, DOCKER_HOST: dockerSocket }: Settings,
+  unit: string | undefined,
+): ShellUser | undefined {
+  return name === undefined ? undefined : { name, mayBeRoot, dockerSocket, hasScope: unit !== undefined };
 }
 
 /** The results of the previous steps of the start. */
@@ -50,6 +50,8 @@ export interface Found extends HostingParts, Pick<Surroundings, 'paths' | 'ledge
   readonly lifetime: Lifetime;
   readonly passing: Passing;
   readonly settings: Settings;
+  /** The unit of this process; undefined if systemd does not watch it. */
+  readonly unit: string | undefined;
 }
 
 export async function gatherSurroundings({
@@ -58,6 +60,7 @@ export async function gatherSurroundings({
   canInput,
   userConfigs,
   left,
+  unit,
   passing: { handed, descriptors, over },
   ...found
 }: Found): Promise<Surroundings & { readonly apart: Apart }> {
@@ -101,7 +104,7 @@ export async function gatherSurroundings({
         all: settings.TERMINALS,
         each: settings.TERMINALS_PER_CONTAINER,
         idle: 1000 * settings.TERMINAL_IDLE_SECONDS,
-        hostUser: shellUser(settings),
+        hostUser: shellUser(settings, unit),
       },
       found.log,
       over,

@@ -1,6 +1,6 @@
 /**
- * The data about a terminal in a container that one service gives to the next. The connection to the terminal's
- * programs is passed on as an open descriptor, because Docker provides it only once.
+ * The data about a terminal that one service gives to the next. The connection to the programs in a container is passed
+ * on as an open descriptor, because Docker provides it only once. Of a shell on the host, the pseudo-terminal is passed on.
  *
  * The data contains what users read and type. Times without a date are from `monotonic`.
  */
@@ -9,21 +9,26 @@ import { type Static, Type } from 'typebox';
 
 const Cells = Type.Integer({ minimum: 1 });
 const Bytes = Type.String({ pattern: '^[0-9A-Za-z+/]*={0,2}$' });
+const Pid = Type.Integer({ minimum: 1 });
+/** In base64: printed bytes that the terminal has not read, and typed bytes that the program has not read. */
+const Between = { printed: Bytes, typed: Bytes };
 
 export const HandedExec = Type.Object({
   /** Docker's id of the program. */
   id: Type.String({ pattern: '^[0-9a-f]+$' }),
   dockerId: Type.String({ pattern: '^[0-9a-f]{64}$' }),
-  session: Type.Optional(Type.Integer({ minimum: 1 })),
-  /** In base64: printed bytes that the terminal has not read, and typed bytes that the program has not read. */
-  printed: Bytes,
-  typed: Bytes,
+  session: Type.Optional(Pid),
+  ...Between,
 });
 
-export const HandedTerminal = Type.Object({
+export const HandedShell = Type.Object({
+  /** The leader of its session. */
+  leader: Type.Object({ pid: Pid, startTime: Type.String({ pattern: '^[0-9]+$' }) }),
+  ...Between,
+});
+
+const COMMON = {
   id: Type.String({ pattern: '^[0-9a-f]{16}$' }),
-  /** The id of its container, or the name of its node. */
-  container: Type.String(),
   program: Type.String(),
   user: Type.Optional(Type.String()),
   by: Type.String(),
@@ -36,13 +41,24 @@ export const HandedTerminal = Type.Object({
   kept: Bytes,
   /** The number of bytes of the output that its writer has; missing if it had no writer. */
   writer: Type.Optional(Type.Integer({ minimum: 0 })),
-  exec: HandedExec,
-});
+};
+
+/** `container`: the id of its container, or the name of its node. */
+export const HandedInContainer = Type.Object({ ...COMMON, container: Type.String(), exec: HandedExec });
+export const HandedOnHost = Type.Object({ ...COMMON, user: Type.String(), shell: HandedShell });
 
 export type HandedExec = Static<typeof HandedExec>;
-export type HandedTerminal = Static<typeof HandedTerminal>;
+export type HandedShell = Static<typeof HandedShell>;
+export type HandedInContainer = Static<typeof HandedInContainer>;
+export type HandedOnHost = Static<typeof HandedOnHost>;
+export type HandedTerminal = HandedInContainer | HandedOnHost;
 
 /** The name of its connection among the descriptors. */
 export function connectionOf(terminal: string): string {
   return `terminal-${terminal}`;
+}
+
+/** The name of the descriptor from which the exit code of a shell on the host comes. */
+export function exitOf(terminal: string): string {
+  return `${connectionOf(terminal)}-exit`;
 }

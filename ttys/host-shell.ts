@@ -1,12 +1,20 @@
-/** A shell on this host, in a pseudo-terminal of the service, as the user that a setting names. */
+/**
+ * A shell on this host, as the user that a setting names. In a hand-over it keeps running: the next service gets its
+ * pseudo-terminal.
+ */
 
+import { closeSync, writeSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { IPty } from 'node-pty';
-import { ServiceError } from '../errors/service-error.ts';
-import { end, kill, processesThat, sessionOf } from '../host/processes.ts';
+import { ReadStream } from 'node:tty';
+import { isSystemError, ServiceError } from '../errors/service-error.ts';
+import { end, isRunning, kill, type ProcessIdentity, processesThat, sessionOf } from '../host/processes.ts';
+import { descriptorOf } from '../lifetime/descriptors.ts';
+import { closeOnExec } from '../uinput-native/close-on-exec.ts';
 import { keepFromCredentials } from './credential-guard.ts';
-import { lookUp, whyEqualToRoot } from './host-user.ts';
-import type { Pty, Size } from './pty.ts';
+import type { HandedShell } from './handed-terminal.ts';
+import { type HostUser, lookUp, whyEqualToRoot } from './host-user.ts';
+import type { Keep, Pty, Size } from './pty.ts';
+import { Keeper } from './shell-keeper.ts';
 
 /** The user for shells on the host. */
 export interface ShellUser {
@@ -15,91 +23,121 @@ export interface ShellUser {
   readonly mayBeRoot: boolean;
   /** The Docker Engine's socket. A user who can use it has root's rights. */
   readonly dockerSocket: string;
+  /** Whether each shell gets a scope of systemd. */
+  readonly hasScope: boolean;
 }
 
 export interface ShellOptions {
+  readonly terminal: string;
   readonly user: ShellUser;
   /** The value of TERM in its environment. */
   readonly type: string;
   readonly size: Size;
 }
 
-const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
+/** What the previous service handed over. */
+export interface LeftShell {
+  readonly user: ShellUser;
+  readonly size: Size;
+  readonly shell: HandedShell;
+}
+
+/** Of its pseudo-terminal, and of its keeper's socket. */
+export interface Descriptors {
+  readonly connection: number;
+  readonly exit: number;
+}
+
+/** The part of node-pty that needs no program. Its types leave it out, and its version is pinned. */
+interface Native {
+  open(
+    columns: number,
+    rows: number,
+  ): { readonly master: number; readonly slave: number; readonly pty: string };
+  resize(descriptor: number, columns: number, rows: number, width: number, height: number): void;
+}
+
 /** Milliseconds between the hang-up and the kill. */
 const GRACE = 1000;
-/** Milliseconds between checks while output waits to be read. Soon after the shell ends, node-pty stops reading. */
-const BETWEEN_LOOKS = 50;
-
-/**
- * Resets the OOM score, because the programs of a shell must not be protected from the OOM killer as the service is.
- */
-const BECOME = 'echo 0 2> /dev/null > /proc/self/oom_score_adj; exec setpriv "$@"';
-
-/** The number of messages in node-pty's queue at which this stops accepting input. */
-const MOST_WAITING = 16;
+/** Milliseconds without output, after the end of the shell, while other programs have its terminal open. */
+const SILENCE = 200;
+/** Milliseconds between two attempts to write. Without success they double, up to the second number. */
+const SOON = 1;
+const LATE = 50;
 
 export class HostShell implements Pty {
-  readonly #pty: IPty;
-  readonly #printed: Buffer[] = [];
-  readonly #exit = Promise.withResolvers<number>();
+  /** The descriptor and the stream of the pseudo-terminal. The stream closes it. */
+  readonly #descriptor: number;
+  readonly #terminal: ReadStream;
+  readonly #keeper: Keeper;
+  readonly #leader: ProcessIdentity;
+  /** What was read in a hand-over and is not part of the output yet. */
+  #unread = Buffer.alloc(0);
+  /** What was written and the terminal has not accepted. */
+  #typed: Uint8Array[] = [];
+  #writing: Promise<void> | undefined;
   #isOver = false;
+  #isPassedOn = false;
+  /** Wakes whoever waits for output. */
   #more = Promise.withResolvers<void>();
-  #waiting: NodeJS.Timeout | undefined;
 
-  private constructor(pty: IPty) {
-    this.#pty = pty;
-    // node-pty's types declare text, but without an encoding it emits buffers.
-    pty.onData((bytes: unknown) => this.#take(bytes as Buffer));
-    pty.onExit(({ exitCode, signal }) => {
+  private constructor(descriptor: number, terminal: ReadStream, keeper: Keeper, leader: ProcessIdentity) {
+    this.#descriptor = descriptor;
+    this.#terminal = terminal;
+    this.#keeper = keeper;
+    this.#leader = leader;
+    terminal.on('readable', () => this.#more.resolve());
+    terminal.on('close', () => this.#more.resolve());
+    // When no program has the terminal open any more, reading from it fails.
+    terminal.on('error', () => {});
+    void keeper.exit.then(() => {
       this.#isOver = true;
       this.#more.resolve();
-      this.#exit.resolve(signal ? 128 + signal : exitCode);
     });
   }
 
   /** @throws {ServiceError} `terminal.no_host_shell` */
-  static async start({ user, type, size }: ShellOptions): Promise<HostShell> {
-    const { uid, gid, home, shell } = await lookUp(user.name);
-    // Checked at each start, because the user's groups may have changed.
-    const why = user.mayBeRoot ? undefined : await whyEqualToRoot(user.name, user.dockerSocket);
-    if (why !== undefined)
-      throw new ServiceError('terminal.no_host_shell', { why: `${why}, and so has the same rights as root` });
-    // Root can get the credentials in the same way as this service, so the guard would have no effect.
-    if (Number(uid) !== 0) await keepFromCredentials(user.name, uid);
-    // node-pty's own options for the user would keep root's groups.
-    const become = [
-      '--reuid',
-      uid,
-      '--regid',
-      gid,
-      '--init-groups',
-      '--no-new-privs',
-      '--reset-env',
-      '--',
-      shell,
-      '-l',
-    ];
-    const { default: pty } = await import('node-pty');
-    return new HostShell(
-      pty.spawn('sh', ['-c', BECOME, 'setpriv', ...become], {
-        name: type,
-        cols: size.columns,
-        rows: size.rows,
-        cwd: home,
-        env: { PATH },
-        encoding: null,
-      }),
-    );
+  static async start({ terminal, user: wanted, type, size }: ShellOptions): Promise<HostShell> {
+    const user = await permit(wanted);
+    const { master, slave, pty: path } = (await native()).open(size.columns, size.rows);
+    closeOnExec();
+    try {
+      const { hasScope } = wanted;
+      const { keeper, leader } = await Keeper.start({ terminal, user, type, path, hasScope });
+      return new HostShell(master, new ReadStream(master), keeper, leader);
+    } catch (error) {
+      closeSync(master);
+      throw error;
+    } finally {
+      closeSync(slave);
+    }
   }
 
-  /** Handles one piece at a time, while the shell runs. */
-  #take(bytes: Buffer): void {
-    this.#printed.push(bytes);
-    this.#more.resolve();
-    this.#pty.pause();
-    this.#waiting ??= setInterval(() => {
-      if (sessionOf(this.#pty.pid) !== this.#pty.pid) this.#pty.resume();
-    }, BETWEEN_LOOKS);
+  /**
+   * Goes on with a shell of the previous service.
+   * @param take takes its descriptors
+   * @throws {ServiceError} `terminal.no_host_shell` if its user may not have a shell any more
+   */
+  static async takeOver({ user, size, shell }: LeftShell, take: () => Descriptors): Promise<HostShell> {
+    await permit(user);
+    const one = HostShell.#adopt(take(), shell.leader);
+    one.#unread = Buffer.from(shell.printed, 'base64');
+    if (shell.typed !== '') void one.write(Buffer.from(shell.typed, 'base64'));
+    await one.resize(size);
+    return one;
+  }
+
+  static #adopt({ connection, exit }: Descriptors, leader: ProcessIdentity): HostShell {
+    let terminal: ReadStream | undefined;
+    try {
+      terminal = new ReadStream(connection);
+      return new HostShell(connection, terminal, Keeper.takeOver(exit), leader);
+    } catch (error) {
+      if (terminal) terminal.destroy();
+      else closeSync(connection);
+      closeSync(exit);
+      throw error;
+    }
   }
 
   get output(): AsyncIterable<Uint8Array> {
@@ -107,62 +145,139 @@ export class HostShell implements Pty {
   }
 
   async *#output(): AsyncGenerator<Uint8Array> {
-    for (;;) {
-      const bytes = this.#printed.shift();
-      if (bytes) yield bytes;
-      else if (this.#isOver) return clearInterval(this.#waiting);
+    try {
+      while (!this.#isPassedOn) {
+        const bytes = this.#read();
+        if (bytes) yield bytes;
+        else if (this.#terminal.destroyed) return;
+        else if (!(await this.#printsMore())) return;
+      }
+    } finally {
+      this.#terminal.destroy();
+    }
+  }
+
+  #read(): Buffer | null {
+    const before = this.#unread;
+    this.#unread = Buffer.alloc(0);
+    return before.length > 0 ? before : (this.#terminal.read() as Buffer | null);
+  }
+
+  /** @returns false if the shell has ended and no other program prints */
+  async #printsMore(): Promise<boolean> {
+    this.#more = Promise.withResolvers();
+    const more = this.#more.promise.then(() => true);
+    return await (this.#isOver ? Promise.race([more, pause(SILENCE, false, { ref: false })]) : more);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#typed.push(Buffer.from(bytes));
+    this.#writing ??= this.#writeAll().finally(() => {
+      this.#writing = undefined;
+    });
+    await this.#writing;
+  }
+
+  /** The kernel does not say when a terminal accepts more. */
+  async #writeAll(): Promise<void> {
+    let wait = SOON;
+    for (let [first] = this.#typed; first && this.#isOpen; [first] = this.#typed) {
+      const written = writeSome(this.#descriptor, first);
+      wait = written > 0 ? SOON : Math.min(2 * wait, LATE);
+      if (written === first.length) this.#typed.shift();
       else {
-        clearInterval(this.#waiting);
-        this.#waiting = undefined;
-        this.#more = Promise.withResolvers();
-        this.#pty.resume();
-        await this.#more.promise;
+        this.#typed[0] = first.subarray(written);
+        await pause(wait, undefined, { ref: false });
       }
     }
   }
 
-  /** node-pty gives no back-pressure and queues any amount. */
-  async write(bytes: Uint8Array): Promise<void> {
-    this.#pty.write(Buffer.from(bytes));
-    while (!this.#isOver && queueOf(this.#pty).length > MOST_WAITING) {
-      await pause(BETWEEN_LOOKS, undefined, { ref: false });
-    }
+  get #isOpen(): boolean {
+    return !this.#terminal.destroyed;
   }
 
   async resize({ columns, rows }: Size): Promise<void> {
-    if (!this.#isOver) this.#pty.resize(columns, rows);
+    const pty = await native();
+    if (this.#isOpen) pty.resize(this.#descriptor, columns, rows, 0, 0);
   }
 
-  exitCode(): Promise<number> {
-    return this.#exit.promise;
+  exitCode(): Promise<number | undefined> {
+    return this.#keeper.exit;
   }
 
   async hangUp(): Promise<void> {
-    if (this.#isOver) return;
-    await end(await this.#session(), GRACE, ['HUP', 'CONT']);
-    // Kills processes that were forked meanwhile.
-    await kill(...(await this.#session()));
+    if (this.#keeper.code === undefined) await endSession(this.#leader.pid);
   }
 
   abandon(): void {
-    // When this process has ended, the kernel hangs up the terminal.
+    // When this process has ended, the kernel hangs up the terminal, unless the next service has it.
+  }
+
+  passOn(keep: Keep): boolean {
+    if (this.#isOver || !this.#isOpen) return false;
+    keep(this.#descriptor);
+    keep(descriptorOf(this.#keeper.socket), 'exit');
+    this.#isPassedOn = true;
+    this.#unread = Buffer.concat([this.#unread, (this.#terminal.read() as Buffer | null) ?? Buffer.alloc(0)]);
+    this.#terminal.destroy();
+    this.#keeper.socket.destroy();
+    return true;
+  }
+
+  get handed(): { readonly shell: HandedShell } {
+    const printed = this.#unread.toString('base64');
+    return { shell: { leader: this.#leader, printed, typed: Buffer.concat(this.#typed).toString('base64') } };
   }
 
   async seenGone(): Promise<string> {
-    if (this.#isOver) return `it ended with code ${await this.#exit.promise}`;
-    const left = await this.#session();
+    const { pid } = this.#leader;
+    if (this.#keeper.code !== undefined) return `it ended with code ${this.#keeper.code}`;
+    const left = await processesIn(pid);
     if (left.length === 0) return 'no process of its session runs';
-    const what = `the shell of process ${this.#pty.pid}`;
-    throw new ServiceError('still.there', { what, why: `${left.length} processes of its session run` });
-  }
-
-  #session() {
-    return processesThat(async (pid) => sessionOf(pid) === this.#pty.pid);
+    const why = `${left.length} processes of its session run`;
+    throw new ServiceError('still.there', { what: `the shell of process ${pid}`, why });
   }
 }
 
-/** The queue of unwritten input, an internal field of this node-pty version, which is pinned. */
-function queueOf(pty: IPty): readonly unknown[] {
-  return (pty as IPty & { readonly _writeStream: { readonly _writeQueue: readonly unknown[] } })._writeStream
-    ._writeQueue;
+/** Ends a shell that a service has left. @throws {ServiceError} `still.there` */
+export async function endLeftShell({ leader }: HandedShell): Promise<void> {
+  if (isRunning(leader)) await endSession(leader.pid);
+}
+
+/**
+ * The user's groups, and the rules that keep the user from credentials, may have changed since the last time.
+ * @throws {ServiceError} `terminal.no_host_shell` if the user may have no shell
+ */
+async function permit({ name, mayBeRoot, dockerSocket }: ShellUser): Promise<HostUser> {
+  const user = await lookUp(name);
+  const why = mayBeRoot ? undefined : await whyEqualToRoot(name, dockerSocket);
+  if (why !== undefined)
+    throw new ServiceError('terminal.no_host_shell', { why: `${why}, and so has the same rights as root` });
+  // Root can get the credentials in the same way as this service, so the guard would have no effect.
+  if (Number(user.uid) !== 0) await keepFromCredentials(name, user.uid);
+  return user;
+}
+
+async function native(): Promise<Native> {
+  const { default: pty } = await import('node-pty');
+  return (pty as unknown as { readonly native: Native }).native;
+}
+
+/** @returns how many bytes the terminal has accepted; all if nobody can read them any more */
+function writeSome(descriptor: number, bytes: Uint8Array): number {
+  try {
+    return writeSync(descriptor, bytes);
+  } catch (error) {
+    return isSystemError(error, 'EAGAIN') ? 0 : bytes.length;
+  }
+}
+
+async function endSession(session: number): Promise<void> {
+  await end(await processesIn(session), GRACE, ['HUP', 'CONT']);
+  // Kills processes that were forked meanwhile.
+  await kill(...(await processesIn(session)));
+}
+
+function processesIn(session: number): Promise<ProcessIdentity[]> {
+  return processesThat(async (pid) => sessionOf(pid) === session);
 }

@@ -1,11 +1,17 @@
 /** The interface of a pseudo-terminal, whether its programs run in a container or on the host. */
 
-import type { HandedExec } from './handed-terminal.ts';
+import type { HandedExec, HandedShell } from './handed-terminal.ts';
 
 export interface Size {
   readonly columns: number;
   readonly rows: number;
 }
+
+/**
+ * Keeps a descriptor open beyond this process.
+ * @param exit where the exit code of the program comes from; otherwise it is the connection
+ */
+export type Keep = (descriptor: number, exit?: 'exit') => void;
 
 export interface Pty {
   /** The output, until no process can write any more. If it is not read, the writing process blocks. */
@@ -24,10 +30,9 @@ export interface Pty {
   /**
    * Stops reading and writing, while the programs keep running for the next process. The output ends. Later input is
    * kept for the next process. Missing if this is impossible.
-   * @param keep keeps the descriptor of the connection open beyond this process
    * @returns false if the connection has ended
    */
-  passOn?(keep: (descriptor: number) => void): boolean;
+  passOn?(keep: Keep): boolean;
   /** The data with which the next process continues. To be read after `passOn`. */
-  readonly handed?: HandedExec;
+  readonly handed?: { readonly exec: HandedExec } | { readonly shell: HandedShell };
 }

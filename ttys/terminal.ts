@@ -12,8 +12,8 @@
 import { ServiceError } from '../errors/service-error.ts';
 import { monotonic } from '../lifetime/monotonic.ts';
 import { Attachment, type Seen } from './attachment.ts';
-import type { HandedTerminal } from './handed-terminal.ts';
-import type { Pty, Size } from './pty.ts';
+import type { HandedInContainer, HandedTerminal } from './handed-terminal.ts';
+import type { Keep, Pty, Size } from './pty.ts';
 import { KEPT, Scrollback } from './scrollback.ts';
 
 /** The maximum lag of the writer in bytes. */
@@ -31,7 +31,8 @@ export interface AttachOptions {
 }
 
 /** The part of a hand-over that the terminal itself provides. */
-export type HandedState = Omit<HandedTerminal, 'container' | 'program' | 'user' | 'by'>;
+export type HandedState = Omit<HandedInContainer, 'container' | 'program' | 'user' | 'by' | 'exec'> &
+  NonNullable<Pty['handed']>;
 
 export class Terminal {
   readonly id: string;
@@ -51,7 +52,7 @@ export class Terminal {
   #usedAt = performance.now();
 
   /** Reads the output until the program in the terminal has ended. @param left what the previous service handed over */
-  constructor(id: string, pty: Pty, size: Size, left?: HandedState) {
+  constructor(id: string, pty: Pty, size: Size, left?: HandedTerminal) {
     this.id = id;
     this.#pty = pty;
     this.#size = size;
@@ -61,7 +62,7 @@ export class Terminal {
     void this.#run();
   }
 
-  #restore({ kept, end, used, writer }: HandedState): void {
+  #restore({ kept, end, used, writer }: HandedTerminal): void {
     this.#printed.restore(Buffer.from(kept, 'base64'), end);
     this.#usedAt -= monotonic() - used;
     if (writer === undefined) return;
@@ -162,7 +163,7 @@ export class Terminal {
    * Stops reading the output and passing on input, if the next service can continue the terminal.
    * @param keep as for the pseudo-terminal
    */
-  passOn(keep: (descriptor: number) => void): void {
+  passOn(keep: Keep): void {
     this.#isPassedOn = this.#pty.passOn?.(keep) ?? false;
     if (this.#isPassedOn) this.#expected = this.writer?.place ?? this.#expected;
     this.#change();
@@ -179,7 +180,7 @@ export class Terminal {
       end: this.#printed.end,
       kept: this.#printed.all.toString('base64'),
       ...(this.#expected !== undefined && { writer: this.#expected }),
-      exec: this.#pty.handed as HandedState['exec'],
+      ...(this.#pty.handed as NonNullable<Pty['handed']>),
     };
   }
 

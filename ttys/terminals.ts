@@ -7,10 +7,10 @@ import { randomBytes } from 'node:crypto';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Failure, Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
-import { connectionOf, type HandedTerminal } from './handed-terminal.ts';
-import { HostShell, type ShellUser } from './host-shell.ts';
+import { connectionOf, exitOf, type HandedOnHost, type HandedTerminal } from './handed-terminal.ts';
+import { type Descriptors, HostShell, type ShellUser } from './host-shell.ts';
 import type { Pty, Size } from './pty.ts';
-import { type HandedState, Terminal } from './terminal.ts';
+import { Terminal } from './terminal.ts';
 
 export interface TerminalLimits {
   /** The maximum on this host, and for each container or the host itself. */
@@ -47,8 +47,11 @@ export interface Open extends Omit<Opening, 'size'> {
   readonly leave: (why: Error) => Promise<unknown>;
 }
 
+/** The name of the lifetime of a shell. */
+const ON_HOST = 'terminal on the host';
+
 /** Keeps the descriptor of a connection open beyond this process. */
-type Keep = (name: string, descriptor: number) => void;
+type KeepNamed = (name: string, descriptor: number) => void;
 
 export class Terminals {
   readonly left: Promise<void>;
@@ -58,7 +61,7 @@ export class Terminals {
   /** The places of terminals that are being opened: the container's id, or undefined for the host. */
   readonly #opening: (string | undefined)[] = [];
   /** How terminals are handed over; undefined until that begins. */
-  #keep: Keep | undefined;
+  #keep: KeepNamed | undefined;
 
   /** @param left resolves when the terminals of the previous service are taken over */
   constructor(limits: TerminalLimits, log: Logger, left: Promise<void> = Promise.resolve()) {
@@ -77,9 +80,22 @@ export class Terminals {
     if (user === undefined)
       throw new ServiceError('terminal.no_host_shell', { why: 'no user is configured for it' });
     const opening = { container: undefined, program: 'shell', user: user.name, size, by };
-    return await this.open(parent.child('terminal on the host'), opening, () =>
-      HostShell.start({ user, type, size }),
+    return await this.open(parent.child(ON_HOST), opening, (terminal) =>
+      HostShell.start({ terminal, user, type, size }),
     );
+  }
+
+  /**
+   * Goes on with a shell of the previous service.
+   * @param take takes its descriptors
+   * @throws {ServiceError} `terminal.no_host_shell` if its user may not have a shell any more
+   */
+  async takeOverOnHost(parent: Lifetime, left: HandedOnHost, take: () => Descriptors): Promise<void> {
+    const user = this.#limits.hostUser;
+    if (user?.name !== left.user)
+      throw new ServiceError('terminal.no_host_shell', { why: `no shell is for ${left.user} any more` });
+    const { size, shell } = left;
+    await this.takeOver(parent.child(ON_HOST), left, () => HostShell.takeOver({ user, size, shell }, take));
   }
 
   /** Whether a client is attached to a terminal of the container. */
@@ -150,8 +166,9 @@ export class Terminals {
    * @param take takes its connection
    * @throws what `take` throws
    */
-  async takeOver(lifetime: Lifetime, left: HandedTerminal, take: () => Pty): Promise<void> {
-    const { id, container, program, user, by, size } = left;
+  async takeOver(lifetime: Lifetime, left: HandedTerminal, take: () => Pty | Promise<Pty>): Promise<void> {
+    const { id, program, user, by, size } = left;
+    const container = 'container' in left ? left.container : undefined;
     try {
       const pty = await this.#hold(lifetime, id, take);
       const terminal = new Terminal(id, pty, size, left);
@@ -177,22 +194,23 @@ export class Terminals {
     });
   }
 
-  /** Stops all terminals in containers, including those that open later, so that the next service can continue them. */
-  passOn(keep: Keep): void {
+  /** Stops all terminals, including those that open later, so that the next service can continue them. */
+  passOn(keep: KeepNamed): void {
     this.#keep = keep;
     for (const { terminal } of this.list()) this.#passOn(terminal, keep);
   }
 
-  #passOn(terminal: Terminal, keep: Keep): void {
-    terminal.passOn((descriptor) => keep(connectionOf(terminal.id), descriptor));
+  #passOn(terminal: Terminal, keep: KeepNamed): void {
+    const { id } = terminal;
+    terminal.passOn((descriptor, exit) => keep(exit ? exitOf(id) : connectionOf(id), descriptor));
   }
 
   /** The data of the terminals that the next service continues. */
   async handed(): Promise<HandedTerminal[]> {
     return await Promise.all(
-      this.#passedOn.map(async ({ terminal, container = '', program, user, by }) => {
-        const state: HandedState = await terminal.handed();
-        return { ...state, container, program, ...(user !== undefined && { user }), by };
+      this.#passedOn.map(async ({ terminal, container, program, user, by }) => {
+        const where = { ...(container !== undefined && { container }), ...(user !== undefined && { user }) };
+        return { ...(await terminal.handed()), ...where, program, by } as HandedTerminal;
       }),
     );
   }

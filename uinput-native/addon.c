@@ -108,6 +108,7 @@ NAPI_MODULE_INIT() {
     {"denyDevice", NULL, deny_device, NULL, NULL, NULL, napi_enumerable, NULL},
     {"limitTerminals", NULL, limit_terminals, NULL, NULL, NULL, napi_enumerable, NULL},
     {"setSendBuffer", NULL, set_send_buffer, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"closeOnExec", NULL, close_on_exec, NULL, NULL, NULL, napi_enumerable, NULL},
     {"controlConsole", NULL, control_console, NULL, NULL, NULL, napi_enumerable, NULL},
     {"consoleState", NULL, console_state, NULL, NULL, NULL, napi_enumerable, NULL},
     {"removeTree", NULL, remove_tree, NULL, NULL, NULL, napi_enumerable, NULL},

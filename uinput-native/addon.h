@@ -51,6 +51,7 @@ napi_value deny_device(napi_env env, napi_callback_info info);
 napi_value limit_terminals(napi_env env, napi_callback_info info);
 
 napi_value set_send_buffer(napi_env env, napi_callback_info info);
+napi_value close_on_exec(napi_env env, napi_callback_info info);
 
 napi_value control_console(napi_env env, napi_callback_info info);
 napi_value console_state(napi_env env, napi_callback_info info);

@@ -133,6 +133,9 @@ export interface Addon {
   /** @param bytes the maximum of unread bytes in the socket; without CAP_NET_ADMIN the limit stays unchanged */
   setSendBuffer(socket: number, bytes: number): void;
 
+  /** The programs that this process starts do not inherit the descriptor. */
+  closeOnExec(fd: number): void;
+
   /**
    * @param fd of any virtual console; `keyboard mode` applies to this one
    * @param number the keyboard mode (K_… of the kernel's kd.h), or the console to activate

@@ -12,6 +12,7 @@ import { claimedIn, projectsIn, removeUnclaimed } from '../../container/after-de
 import { clearLimits } from '../../container/disk-quotas.ts';
 import { HostedDocker } from '../../container/hosted-docker.ts';
 import { stopLeftAgent } from '../../ecs-agent-bridge/agent/left-agent.ts';
+import { Systemctl } from '../../ecs-agent-bridge/agent/systemctl.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { exists, MARK, makeWithParents, removeMarked } from '../../host/directories.ts';
 import { readHostId } from '../../host/host-id.ts';
@@ -23,6 +24,7 @@ import { readLastLines } from '../../logging/last-lines.ts';
 import { createLogger, type Logger, openStdout } from '../../logging/logger.ts';
 import { Outlets } from '../../logging/outlets.ts';
 import { childEnvironment, loadSettings, type Settings } from '../../settings/load.ts';
+import { SHELL_SCOPES } from '../../ttys/shell-scope.ts';
 import { giveBackLeft } from '../front-console.ts';
 import { judge, type Verdict } from '../hand-over/after.ts';
 import { unitIn } from '../hand-over/restarter.ts';
@@ -51,7 +53,9 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
   const log = createLogger({ level: settings.LOG_LEVEL, stream: outlets });
   const paths = pathsBelow(settings.ROOT);
   const reporting = new Reporting({ settings, outlets, log });
+  const shells = () => (waitUnit ? endShells(environment, log) : undefined);
   if (!(await exists(paths.run))) {
+    await shells();
     if (!(await reporting.owesHeartbeat())) return;
     await makeWithParents(paths.run, MARK | 0o700);
   }
@@ -62,6 +66,7 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
     await lock(lifetime, { run: paths.run, root: paths.root, as: 'bury' });
     const unit = waitUnit && unitIn(await readFile('/proc/self/cgroup', 'utf8'));
     verdict = await judge({ environment, paths, unit, log });
+    if (verdict !== 'goes on') await shells();
     const hasFailed = verdict === 'failed';
     if (verdict === 'none' || hasFailed)
       isLeft = await new Burial({ environment, settings, reporting, log, paths, hasFailed }).run();
@@ -162,6 +167,15 @@ class Burial {
     await reporting.open();
     const say = () => log.fatal({ error, held, lastLines }, messageOf(error));
     await reporting.tellDeath(error, say, PATIENCE);
+  }
+}
+
+/** Ends everything that runs in shells on the host. No service owns them any more. */
+async function endShells(environment: NodeJS.ProcessEnv, log: Logger): Promise<void> {
+  try {
+    await new Systemctl(childEnvironment(environment)).run('stop', SHELL_SCOPES);
+  } catch (error) {
+    log.error({ error }, `shells on the host keep running: ${messageOf(error)}`);
   }
 }
 

@@ -14,7 +14,14 @@ import type { Lifetime } from '../../lifetime/lifetime.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { Nodes } from '../../managed-nodes/nodes.ts';
 import { isRecord, misfit } from '../../parsing/json.ts';
-import { connectionOf, HandedTerminal } from '../../ttys/handed-terminal.ts';
+import {
+  connectionOf,
+  exitOf,
+  HandedInContainer,
+  HandedOnHost,
+  type HandedTerminal,
+} from '../../ttys/handed-terminal.ts';
+import { endLeftShell } from '../../ttys/host-shell.ts';
 
 /** The log message for a terminal that cannot be taken over. */
 const NOT_TAKEN = 'a terminal of the previous service cannot be taken over, so it ends';
@@ -32,14 +39,18 @@ export class LeftTerminals {
   }
 
   #fits(one: unknown): one is HandedTerminal {
-    const why = misfit(HandedTerminal, one) ?? this.#whyNotConnected(one as HandedTerminal);
+    const schema = isRecord(one) && 'shell' in one ? HandedOnHost : HandedInContainer;
+    const why = misfit(schema, one) ?? this.#whyNotConnected(one as HandedTerminal);
     if (why === undefined) return true;
     this.#log.error({ ...(isRecord(one) && { terminal: one.id }), why }, NOT_TAKEN);
     return false;
   }
 
-  #whyNotConnected({ id }: HandedTerminal): string | undefined {
-    return this.#descriptors.has(connectionOf(id)) ? undefined : 'its connection was not passed on';
+  #whyNotConnected(one: HandedTerminal): string | undefined {
+    const needed = [connectionOf(one.id), ...('shell' in one ? [exitOf(one.id)] : [])];
+    return needed.every((name) => this.#descriptors.has(name))
+      ? undefined
+      : 'its connection was not passed on';
   }
 
   /** Their programs keep running until this service takes them over. */
@@ -57,27 +68,51 @@ export class LeftTerminals {
     tracker: Tracker,
     nodes: Pick<Nodes, 'lend'> | undefined,
   ): Promise<void> {
-    const { id: terminal, exec } = left;
-    const { docker, terminals } = tracker.host;
-    const take = () => {
-      const descriptor = this.#descriptors.take(connectionOf(terminal)) as number;
-      return Exec.takeOver(docker, exec, terminal, descriptor);
-    };
     try {
-      await terminals.takeOver(lifetimeFor(left, tracker, nodes), left, take);
+      if ('shell' in left) await this.#takeOverOnHost(left, tracker);
+      else await this.#takeOverInContainer(left, tracker, nodes);
     } catch (error) {
+      const { id: terminal } = left;
       this.#log.error({ terminal, why: messageOf(error) }, NOT_TAKEN);
-      const { session } = exec;
-      await hangUp({ dockerId: exec.dockerId as DockerId, terminal, session }).catch((failed: unknown) =>
+      await endPrograms(left).catch((failed: unknown) =>
         this.#log.error({ terminal, error: failed }, messageOf(failed)),
       );
     }
   }
+
+  async #takeOverOnHost(left: HandedOnHost, { lifetime, host: { terminals } }: Tracker): Promise<void> {
+    await terminals.takeOverOnHost(lifetime, left, () => ({
+      connection: this.#take(connectionOf(left.id)),
+      exit: this.#take(exitOf(left.id)),
+    }));
+  }
+
+  async #takeOverInContainer(
+    left: HandedInContainer,
+    tracker: Tracker,
+    nodes: Pick<Nodes, 'lend'> | undefined,
+  ): Promise<void> {
+    const { id, exec } = left;
+    const { docker, terminals } = tracker.host;
+    await terminals.takeOver(lifetimeFor(left, tracker, nodes), left, () =>
+      Exec.takeOver(docker, exec, id, this.#take(connectionOf(id))),
+    );
+  }
+
+  #take(name: string): number {
+    return this.#descriptors.take(name) as number;
+  }
+}
+
+async function endPrograms(left: HandedTerminal): Promise<void> {
+  if ('shell' in left) return await endLeftShell(left.shell);
+  const { session, dockerId } = left.exec;
+  await hangUp({ dockerId: dockerId as DockerId, terminal: left.id, session });
 }
 
 /** @throws Error if its container does not run any more */
 function lifetimeFor(
-  { container }: HandedTerminal,
+  { container }: HandedInContainer,
   tracker: Tracker,
   nodes: Pick<Nodes, 'lend'> | undefined,
 ): Lifetime {

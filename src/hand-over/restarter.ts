@@ -40,16 +40,24 @@ export async function findRestarter(
   environment: NodeJS.ProcessEnv,
   log: Logger,
 ): Promise<Restarter | undefined> {
-  const { RESTART_STATUS, FDSTORE, NOTIFY_SOCKET } = environment;
-  if (!NOTIFY_SOCKET) return undefined;
-  if (RESTART_STATUS === String(HANDED_OVER)) {
+  if (environment.NOTIFY_SOCKET && isLaunched(environment)) {
     return {
       restarts: async (signal) => signal === 'SIGPWR',
-      holds: async (descriptors) => descriptors <= Number(FDSTORE),
+      holds: async (descriptors) => descriptors <= Number(environment.FDSTORE),
     };
   }
-  const unit = unitIn(await readFile('/proc/self/cgroup', 'utf8').catch(() => ''));
+  const unit = await ownUnit(environment);
   return unit === undefined ? undefined : new Systemd(unit, environment, log);
+}
+
+/** @returns the unit as which systemd watches this process; undefined if it does not */
+export async function ownUnit(environment: NodeJS.ProcessEnv): Promise<string | undefined> {
+  if (!environment.NOTIFY_SOCKET || isLaunched(environment)) return undefined;
+  return unitIn(await readFile('/proc/self/cgroup', 'utf8').catch(() => ''));
+}
+
+function isLaunched({ RESTART_STATUS }: NodeJS.ProcessEnv): boolean {
+  return RESTART_STATUS === String(HANDED_OVER);
 }
 
 /** @returns the unit of a process; undefined if it is in none of systemd's services */

@@ -1,4 +1,4 @@
-/** Terminals in containers across upgrades: their programs keep running, and no byte is lost in either direction. */
+/** Terminals across upgrades: their programs keep running, and no byte is lost in either direction. */
 
 import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
@@ -21,10 +21,11 @@ const FAILS_ONCE = `
   if rm "$ROOT/fails" 2> /dev/null; then sh -c 'LISTEN_PID=$$ exec "$@"' sh ${[process.execPath, ...NODE_FLAGS, DYING].join(' ')} step-fails nodes; exit 79; fi
   exec ${[process.execPath, ...NODE_FLAGS, PROGRAM].join(' ')}`;
 
-/** Prints numbered lines until it has read a line, and then prints that line. */
-const NUMBERS = `stty -echo -opost
-  (i=1; while [ ! -e /tmp/stop ]; do seq $i $((i + 999)); i=$((i + 1000)); sleep 0.02; done) &
-  read line; > /tmp/stop; wait; echo "got $line"; stty size; exit 7`;
+/** Prints numbered lines until it has read a line, and then prints that line. @param stop a path that it may use */
+const numbers = (stop = '/tmp/stop') =>
+  `echo; stty -echo -opost;
+  (i=1; while [ ! -e ${stop} ]; do seq $i $((i + 999)); i=$((i + 1000)); sleep 0.02; done) &
+  read line; > ${stop}; wait; echo "got $line"; stty size; exit 7`;
 
 let host: TestHost;
 before(async () => {
@@ -35,10 +36,10 @@ after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
 /** A service that the launcher restarts, and a container on it. */
-async function begin() {
+async function begin(env: Readonly<Record<string, string>> = {}) {
   const root = host.newRoot();
   const options = { executable: 'sh', arguments: ['-c', FAILS_ONCE], launcher: [] };
-  const service = await host.start({ ...options, env: { ROOT: root } }).ready();
+  const service = await host.start({ ...options, env: { ROOT: root, ...env } }).ready();
   return { root, service, id: await containerOn(root), descriptors: descriptorsOf(service.child.pid) };
 }
 
@@ -131,20 +132,21 @@ function countNumbers(output: string): number {
   return numbers.length;
 }
 
-test('across upgrades in a row, a client at a terminal misses no output, and what it types arrives', async () => {
-  const { root, id, service, ...before } = await begin();
-  using follower = new Follower(root);
-  await follower.open(`/containers/${id}/terminal?columns=80&rows=24&${query('/bin/sh', '-c', NUMBERS)}`);
+/** Upgrades twice while `numbers` prints and somebody types, and checks all that was printed and typed. */
+async function upgradeUnder(
+  follower: Follower,
+  { root, service, descriptors }: Awaited<ReturnType<typeof begin>>,
+) {
   const ended = follower.follow();
   // Before that, the terminal would echo the input.
-  await until('it prints', () => follower.bytes > 0);
+  await until('it prints', () => /^1\r?\n2/m.test(follower.output));
   let isOver = false;
   const typing = follower.typeUntil(() => isOver);
   for (let upgrades = 0; upgrades < 2; upgrades++) {
     const { bytes, typed } = follower;
     const isBusy = () => follower.bytes > bytes + 10_000 && follower.typed.length > typed.length + 20;
     await until('it prints, and somebody types', isBusy);
-    await upgrade({ service, ...before });
+    await upgrade({ service, descriptors });
   }
   await until('it is attached', () => !follower.client.isClosed);
   isOver = true;
@@ -158,12 +160,29 @@ test('across upgrades in a row, a client at a terminal misses no output, and wha
   assert.deepEqual((await new Operator(root).get('/v1/terminals')).body, { terminals: [] });
   assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
   assert.equal(await service.stop(), 0, service.log());
+}
+
+test('across upgrades in a row, a client at a terminal misses no output, and what it types arrives', async () => {
+  const begun = await begin();
+  using follower = new Follower(begun.root);
+  await follower.open(
+    `/containers/${begun.id}/terminal?columns=80&rows=24&${query('/bin/sh', '-c', numbers())}`,
+  );
+  await upgradeUnder(follower, begun);
+});
+
+test('across upgrades in a row, a client at a shell on the host misses no output, and what it types arrives', async () => {
+  const begun = await begin({ HOST_SHELL_USER: 'root', HOST_SHELL_AS_ROOT: 'yes' });
+  using follower = new Follower(begun.root);
+  await follower.open('/host/terminal?columns=80&rows=24');
+  follower.client.type(`exec sh -c '${numbers('/run/test/stop').replaceAll('\n', ' ')}'\r`);
+  await upgradeUnder(follower, begun);
 });
 
 test('a service that fails to start leaves the terminals unchanged for the next one', async () => {
   const { root, id, service, ...before } = await begin();
   using follower = new Follower(root);
-  await follower.open(`/containers/${id}/terminal?${query('/bin/sh', '-c', NUMBERS)}`);
+  await follower.open(`/containers/${id}/terminal?${query('/bin/sh', '-c', numbers())}`);
   const ended = follower.follow();
   writeFileSync(join(root, 'fails'), '');
   await upgrade({ service, ...before });

@@ -10,6 +10,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { processesThat, sessionOf } from '../../host/processes.ts';
 import { keepsNone } from '../support/descriptors.ts';
 import { Operator } from '../support/operator.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
 import { TerminalClient } from '../support/terminal-client.ts';
 import { TestHost } from '../support/test-host.ts';
 
@@ -94,6 +95,21 @@ test('a shell on the host has only its user’s rights, and no group or variable
   assert.equal(await service.stop(), 0, service.log());
 });
 
+test('a shell on the host has no descriptor of the service or of another shell', async () => {
+  const { root, service } = await begin();
+  using other = await TerminalClient.open(root, '/host/terminal');
+  using client = await TerminalClient.open(root, '/host/terminal');
+  client.type('ls -l /proc/$$/fd; echo DO""NE\r');
+  await client.sees('DONE');
+  const open = [...client.printed.toString().matchAll(/(\d+) -> (.+)\r\n/g)];
+  assert.ok(open.length >= 3);
+  for (const [, number, path = ''] of open)
+    assert.match(path, /\/dev\/(pts\/\d+|tty)\b/, `descriptor ${number}`);
+  for (const { terminal } of [other, client])
+    await new Operator(root).ask('POST', `/v1/terminals/${terminal}/end`);
+  assert.equal(await service.stop(), 0, service.log());
+});
+
 test('a shell on the host also delivers 100 MB of output to the last byte', async () => {
   const { root, service } = await begin();
   using client = await TerminalClient.open(root, '/host/terminal');
@@ -160,6 +176,69 @@ test('a killed service leaves no process of a shell on the host behind', async (
   while ((await left(session)) > 0);
   const next = await host.start({ env: { ROOT: root } }).ready();
   assert.equal(await next.stop(), 0, next.log());
+});
+
+/** Upgrades a service under the launcher. */
+async function upgrade(service: ServiceProcess): Promise<void> {
+  const from = service.lines.length;
+  service.child.kill('SIGUSR1');
+  await service.message('took the host over', from);
+}
+
+/** A service that the launcher starts again. */
+async function beginLaunched() {
+  const root = host.newRoot();
+  const env = { ROOT: root, HOST_SHELL_USER: 'visitor' };
+  return { root, service: await host.start({ launcher: [], env }).ready() };
+}
+
+test('a shell on the host keeps running in a hand-over, and the next service learns its exit code', async () => {
+  const { root, service } = await beginLaunched();
+  using before = await TerminalClient.open(root, '/host/terminal?columns=100&rows=30');
+  const session = await sessionOfShell(before);
+  before.type('variable=stays; echo re""ady\r');
+  await before.sees('ready');
+  await upgrade(service);
+  await before.until(() => before.isClosed);
+  assert.equal(before.closed, 1012);
+  const [open] = (await new Operator(root).get('/v1/terminals')).body.terminals;
+  assert.deepEqual([open.id, open.user, open.container], [before.terminal, 'visitor', undefined]);
+  const path = `/terminals/${before.terminal}/attach?after=${before.bytes}`;
+  using client = await TerminalClient.open(root, path);
+  client.type('echo "$variable $(stty size)"; cat /proc/self/status | grep NoNewPrivs\r');
+  await client.sees('NoNewPrivs:\t1');
+  assert.match(client.printed.toString(), /stays 30 100\r\n/);
+  client.socket.send('{"type":"resize","columns":90,"rows":20}');
+  client.type('stty size; exit 5\r');
+  assert.deepEqual(await client.ended(), { type: 'ended', exitCode: 5 });
+  assert.match(client.printed.toString(), /20 90\r\n/);
+  assert.equal(await left(session), 0);
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('the next service learns the exit code of a shell that ends during the hand-over', async () => {
+  const { root, service } = await beginLaunched();
+  using client = await TerminalClient.open(root, '/host/terminal');
+  const { pid } = service.child;
+  const running = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  client.type(`echo be""gins; while [ -d /proc/${running} ]; do sleep 0.01; done; exit 9\r`);
+  await client.sees('begins');
+  await upgrade(service);
+  const ended = await service.message('terminal ended');
+  assert.deepEqual([ended.terminal, ended.exitCode], [client.terminal, 9]);
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('a stop after a hand-over leaves no process of a shell on the host behind', async () => {
+  const { root, service } = await beginLaunched();
+  using client = await TerminalClient.open(root, '/host/terminal');
+  const session = await sessionOfShell(client);
+  client.type('trap "" HUP; (trap "" HUP; sleep 1000) & echo read$((1 + 1))\r');
+  await client.sees('read2');
+  await upgrade(service);
+  assert.ok((await left(session)) >= 2);
+  assert.equal(await service.stop(), 0, service.log());
+  assert.equal(await left(session), 0);
 });
 
 test("the service does not start if the user for shells has root's rights", async () => {

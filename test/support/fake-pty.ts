@@ -1,6 +1,5 @@
 /** A pseudo-terminal without a program: a test prints into it, and reads the input. */
 
-import type { HandedExec } from '../../ttys/handed-terminal.ts';
 import type { Pty, Size } from '../../ttys/pty.ts';
 
 export class FakePty implements Pty {
@@ -71,7 +70,7 @@ export class FakePty implements Pty {
 
 /** A pseudo-terminal that can be handed over. */
 export class PassablePty extends FakePty {
-  readonly handed: HandedExec = { id: 'e', dockerId: '0'.repeat(64), printed: '', typed: '' };
+  readonly handed = { exec: { id: 'e', dockerId: '0'.repeat(64), printed: '', typed: '' } };
   isAbandoned = false;
 
   passOn(keep: (descriptor: number) => void): boolean {

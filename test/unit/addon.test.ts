@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
@@ -14,6 +14,11 @@ import { SEED } from '../support/seed.ts';
 const BUILD = join(import.meta.dirname, '../../build');
 const IDS = new Uint16Array(4);
 const NO_BITS = new Uint16Array();
+interface Opened {
+  readonly master: number;
+  readonly slave: number;
+}
+
 const DEVICE = { name: 'x', ids: IDS, bits: NO_BITS };
 
 function newDirectory(t: TestContext): string {
@@ -60,6 +65,19 @@ suite('the addon', () => {
         console.log(count() - before);
       })();`;
     assert.equal(runApart(script, [tmpdir()]), '0');
+  });
+
+  test('keeps a pseudo-terminal from the programs that the process starts', async () => {
+    const { default: pty } = await import('node-pty');
+    const { native } = pty as unknown as { native: { open(columns: number, rows: number): Opened } };
+    const { master, slave } = native.open(80, 24);
+    const flags = () => /^flags:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${master}`, 'utf8'))?.[1];
+    const isKept = () => (Number.parseInt(flags() ?? '', 8) & 0o2000000) !== 0;
+    assert.equal(isKept(), false, 'without it, the addon would not be needed');
+    addon().closeOnExec(master);
+    assert.ok(isKept());
+    for (const descriptor of [master, slave]) closeSync(descriptor);
+    assert.throws(() => addon().closeOnExec(-1), { code: 'EBADF', message: /^close on exec: / });
   });
 
   test('refuses arguments of a wrong type and names them', () => {

@@ -87,7 +87,7 @@ test('the next service reads the output from the byte at which the old one stopp
     await turn();
     assert.equal(exec.passOn(next.keep), true);
     for (let one = await output.next(); !one.done; one = await output.next()) seen.push(one.value);
-    const before = Buffer.from(exec.handed.printed, 'base64');
+    const before = Buffer.from(exec.handed.exec.printed, 'base64');
     assertSame([...seen, before, await next.read()], printed);
   }
 });
@@ -103,7 +103,7 @@ test('input that the program has not taken is handed over, and so is input that 
   exec.passOn(next.keep);
   await exec.write(typed.subarray(middle));
   await Promise.all(writing);
-  const left = Buffer.from(exec.handed.typed, 'base64');
+  const left = Buffer.from(exec.handed.exec.typed, 'base64');
   assert.ok(left.length > 1000 && left.length < typed.length, `${left.length}`);
   const taken = buffer(program);
   program.resume();

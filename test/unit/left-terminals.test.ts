@@ -9,7 +9,7 @@ import { Descriptors } from '../../lifetime/descriptors.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { LeftTerminals } from '../../src/hand-over/left-terminals.ts';
-import type { HandedTerminal } from '../../ttys/handed-terminal.ts';
+import type { HandedInContainer, HandedTerminal } from '../../ttys/handed-terminal.ts';
 import { Terminals } from '../../ttys/terminals.ts';
 
 const CONTAINER = newContainerId();
@@ -42,6 +42,7 @@ function begin(t: TestContext, left: readonly unknown[], descriptors: Readonly<R
   const terminals = new Terminals({ all: 10, each: 5, idle: 1e6, hostUser: undefined }, log);
   const container = { lend: (name: string) => root.child(name) };
   const tracker = {
+    lifetime: root,
     byId: (id: string) => (id === CONTAINER ? container : undefined),
     host: { terminals },
   } as unknown as Tracker;
@@ -79,4 +80,28 @@ test('a terminal whose container is gone, or whose connection is invalid, ends a
   assert.deepEqual([terminals.list(), root.holdings.list()], [[], []]);
   assert.deepEqual(received.takeRest(), [101, 102]);
   assert.throws(() => closeSync(descriptor), { code: 'EBADF' });
+});
+
+test('a shell on the host ends if its user may have none any more, or if its exit code cannot come', async (t) => {
+  const descriptor = openSync('/dev/null', 'r');
+  const { exec: _, container: __, ...common } = handed(A) as HandedInContainer;
+  // No process has this id.
+  const shell = { leader: { pid: 4_194_305, startTime: '1' }, printed: '', typed: '' };
+  const onHost = { ...common, user: 'visitor', shell };
+  const { root, found, tracker, terminals, received, lines } = begin(t, [onHost, { ...onHost, id: B }], {
+    [A]: descriptor,
+    [`${A}-exit`]: 101,
+    [B]: 102,
+  });
+  assert.deepEqual([...found.ids], [A]);
+  await found.takeOver(tracker, undefined);
+  assert.deepEqual([terminals.list(), root.holdings.list()], [[], []]);
+  assert.deepEqual(
+    lines.map(({ terminal }) => terminal),
+    [B, A],
+  );
+  assert.match(String(lines[0]?.why), /its connection was not passed on/);
+  assert.match(String(lines[1]?.why), /no shell is for visitor any more/);
+  assert.deepEqual(received.takeRest(), [descriptor, 101, 102]);
+  closeSync(descriptor);
 });

@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { misfit } from '../../parsing/json.ts';
-import { HandedTerminal } from '../../ttys/handed-terminal.ts';
+import { HandedInContainer, type HandedTerminal } from '../../ttys/handed-terminal.ts';
 import { type Open, type Opening, Terminals } from '../../ttys/terminals.ts';
 import { FakePty, PassablePty } from '../support/fake-pty.ts';
 
@@ -158,7 +158,7 @@ test('terminals that can be handed over are, even if they open meanwhile, and th
   ]);
   const handed = JSON.parse(JSON.stringify(await terminals.handed()));
   assert.deepEqual(
-    handed.map((one: unknown) => misfit(HandedTerminal, one)),
+    handed.map((one: unknown) => misfit(HandedInContainer, one)),
     [undefined, undefined],
   );
   assert.equal(handed[0].id, terminal.id);
