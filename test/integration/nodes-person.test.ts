@@ -52,3 +52,26 @@ test("an operator follows a node's output to its end, and works in a terminal in
   assert.equal(await service.stop(), 0);
   await site.clear();
 });
+
+test('in an upgrade of the service, a program in a terminal of a node keeps running, and its client attaches again', async () => {
+  const site = new NodeSite(host);
+  site.write([{ name: 'web', image: registry.addScript('upgraded', SCRIPT), update: QUICK }]);
+  const service = await site.start({}, []);
+  await site.until('web', 'running');
+  const { container } = await site.view('web');
+  const person = at(site.root, 'exec', '-it', 'web');
+  await person.sees(/# /);
+  person.type('stayed=here; echo re""ady\r');
+  await person.sees(/ready\r\n.*# /);
+  const from = service.lines.length;
+  service.child.kill('SIGUSR1');
+  await service.message('took the host over', from);
+  person.type('echo "still $stayed"; exit 7\r');
+  await person.sees(/still here\r\n/);
+  assert.equal(await person.ended(), 7);
+  assert.equal((await site.until('web', 'running')).container, container, 'it is the same container');
+  site.write([]);
+  await site.until('web', 'unknown');
+  assert.equal(await service.stop(), 0, service.log());
+  await site.clear();
+});

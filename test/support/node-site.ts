@@ -37,7 +37,7 @@ export class NodeSite {
     renameSync(`${this.file}.new`, this.file);
   }
 
-  start(env: StartOptions['env'] = {}): Promise<ServiceProcess> {
+  start(env: StartOptions['env'] = {}, launcher?: StartOptions['launcher']): Promise<ServiceProcess> {
     const settings = {
       ROOT: this.root,
       INTERACTIVE: 'off',
@@ -45,7 +45,7 @@ export class NodeSite {
       NODES_FILE: this.file,
       ...env,
     };
-    return this.host.start({ env: settings }).ready();
+    return this.host.start({ env: settings, ...(launcher && { launcher }) }).ready();
   }
 
   async view(node: string) {
