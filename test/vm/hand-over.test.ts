@@ -2,13 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { copyFileSync, linkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
+import { TerminalClient } from '../support/terminal-client.ts';
 import { virtualDevices } from './evdev.ts';
 import { GuestHost, type InputContainer } from './guest-host.ts';
 import { show } from './unit-service.ts';
+import { importXServer, X_IMAGE } from './x-server.ts';
 
 const run = promisify(execFile);
+
+const PROGRAM = '/opt/ecs-host-service/ecs-host-service';
 
 const host = await GuestHost.open();
 after(() => host[Symbol.asyncDispose]());
@@ -49,5 +54,89 @@ test('a restart of the unit hands the host over, and a stop ends every container
   );
   await systemctl('stop', 'ecs-host-service.service');
   assert.equal(await isRunning(container).catch(() => false), false);
+  await host.finish();
+});
+
+/** It outlives its shell: it ignores the hang-up, in a session of its own. */
+const STAYS = 'setsid sh -c "trap \\"\\" HUP; sleep 1000" & echo re""ady';
+
+function shellOnHost(): Promise<TerminalClient> {
+  return TerminalClient.open('/', '/host/terminal?columns=100&rows=30');
+}
+
+/** Attaches where the client was when the service closed its connection. */
+async function again(client: TerminalClient): Promise<TerminalClient> {
+  await client.until(() => client.isClosed);
+  assert.equal(client.closed, 1012);
+  const { terminal, bytes } = client;
+  return await TerminalClient.open('/', `/terminals/${terminal}/attach?after=${bytes}`);
+}
+
+/** The processes of the user for shells. */
+async function ofShells(): Promise<string> {
+  return (await run('pgrep', ['--uid', 'ubuntu', '--list-full']).catch(() => ({ stdout: '' }))).stdout;
+}
+
+test('programs in terminals and shells on the host keep running in a restart of the unit, and none outlives a stop or a death', async () => {
+  await importXServer(host.docker);
+  const settings = { HOST_SHELL_USER: 'ubuntu' };
+  const service = await host.start(settings);
+  const { id } = await host.hostInputProgram(service, X_IMAGE);
+  const loop = encodeURIComponent('while read line; do echo "got $line"; done');
+  using before = await TerminalClient.open(
+    '/',
+    `/containers/${id}/terminal?command=/bin/sh&command=-c&command=${loop}`,
+  );
+  using shell = await shellOnHost();
+  shell.type(`variable=stays; echo kept > /tmp/of-the-shell; ${STAYS}\r`);
+  await shell.sees('ready');
+  await systemctl('restart', 'ecs-host-service.service');
+  using inside = await again(before);
+  inside.type('hello\r');
+  await inside.sees('got hello');
+  using onHost = await again(shell);
+  onHost.type('echo "$variable $(stty size) $(cat /tmp/of-the-shell)"; exit 5\r');
+  assert.deepEqual(await onHost.ended(), { type: 'ended', exitCode: 5 });
+  assert.match(onHost.printed.toString(), /stays 30 100 kept\r\n/);
+  using another = await shellOnHost();
+  another.type('sleep 2000\r');
+  await another.sees('sleep 2000\r\n');
+  assert.match(await ofShells(), /sleep 1000\n.*sleep 2000/s);
+  await systemctl('stop', 'ecs-host-service.service');
+  assert.equal(await ofShells(), '', 'after a stop');
+  await host.finish();
+
+  const next = await host.start(settings);
+  using last = await shellOnHost();
+  last.type(`${STAYS}\r`);
+  await last.sees('ready');
+  assert.match(await ofShells(), /sleep 1000/);
+  await next.die('SIGKILL');
+  assert.equal(await ofShells(), '', 'after a death');
+  await host.finish();
+});
+
+test('if the new version does not start, the previous one takes the host over, and a rollback by hand works too', async () => {
+  const service = await host.start();
+  const container = await host.hostClaimed(service);
+  const upgraded = await run('ecs-host-service', ['upgrade']);
+  assert.match(upgraded.stdout, /has taken the host over$/m);
+  rmSync(`${PROGRAM}.previous`, { force: true });
+  linkSync(PROGRAM, `${PROGRAM}.previous`);
+  writeFileSync(`${PROGRAM}.new`, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+  renameSync(`${PROGRAM}.new`, PROGRAM);
+  const failed = await run(`${PROGRAM}.previous`, ['upgrade']).catch((error: { stderr: string }) => error);
+  assert.match(failed.stderr, /previous/);
+  rmSync(`${PROGRAM}.failed`);
+  assert.ok(await isRunning(container));
+  assert.deepEqual(await listed(), [`${container.id} ready`]);
+  copyFileSync(PROGRAM, `${PROGRAM}.previous`);
+  const { pid } = service;
+  const rolledBack = await run('ecs-host-service', ['upgrade', '--rollback']);
+  assert.match(rolledBack.stdout, /has taken the host over$/m);
+  assert.notEqual(service.pid, pid);
+  assert.deepEqual(await listed(), [`${container.id} ready`]);
+  rmSync(`${PROGRAM}.previous`);
+  await systemctl('stop', 'ecs-host-service.service');
   await host.finish();
 });
