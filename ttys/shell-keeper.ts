@@ -15,11 +15,12 @@ const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * The first program in the shell's session. The pseudo-terminal, which it opens, becomes the session's terminal. Then it
- * becomes the shell.
+ * becomes the shell. New versions of systemd-run would expand two dollar signs, or braces behind one.
  */
 const BEGIN = `
   exec 0<>"$0" 1>&0 2>&0
-  echo "session $$" >&3
+  read -r pid rest < /proc/self/stat
+  echo "session $pid" >&3
   exec 3>&-
   cd "$1" && shift && exec setpriv "$@"`;
 
@@ -107,7 +108,8 @@ export class Keeper {
   }
 }
 
-function wordsFor({ terminal, user, path, hasScope }: Kept): string[] {
+/** The words that start a keeper and its shell. */
+export function wordsFor({ terminal, user, path, hasScope }: Kept): string[] {
   const { uid, gid, home, shell } = user;
   // The own options of most programs that change the user would keep root's groups.
   const become = ['--reuid', uid, '--regid', gid, '--init-groups', '--no-new-privs', '--reset-env'];
