@@ -21,7 +21,7 @@ const PROPERTIES = [
 /** Removes the unit's private directories from the shell's own mounts, which shows those of the host. */
 const SHOW_TEMPORARY = `
   for place in /tmp /var/tmp; do
-    grep -q "/systemd-private-[^ ]* $place " /proc/self/mountinfo && umount "$place"
+    grep -q "/systemd-private-[^ ]* $place " /proc/self/mountinfo && umount --lazy "$place"
   done
   exec "$@"`;
 
