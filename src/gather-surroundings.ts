@@ -50,8 +50,6 @@ export interface Found extends HostingParts, Pick<Surroundings, 'paths' | 'ledge
   readonly lifetime: Lifetime;
   readonly passing: Passing;
   readonly settings: Settings;
-  /** The unit of this process; undefined if systemd does not watch it. */
-  readonly unit: string | undefined;
 }
 
 export async function gatherSurroundings({
@@ -60,8 +58,7 @@ export async function gatherSurroundings({
   canInput,
   userConfigs,
   left,
-  unit,
-  passing: { handed, descriptors, over },
+  passing: { handed, descriptors, unit, over },
   ...found
 }: Found): Promise<Surroundings & { readonly apart: Apart }> {
   const { USER_CONFIG_CHECKPOINT_SECONDS } = settings;
@@ -104,7 +101,7 @@ export async function gatherSurroundings({
         all: settings.TERMINALS,
         each: settings.TERMINALS_PER_CONTAINER,
         idle: 1000 * settings.TERMINAL_IDLE_SECONDS,
-        hostUser: shellUser(settings, unit),
+        hostUser: shellUser(settings, await unit),
       },
       found.log,
       over,

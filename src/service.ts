@@ -25,7 +25,6 @@ import { Draining } from './draining.ts';
 import { keepFrontConsole } from './front-console.ts';
 import { gatherSurroundings, type HostingParts } from './gather-surroundings.ts';
 import { Passing } from './hand-over/passing.ts';
-import { ownUnit } from './hand-over/restarter.ts';
 import { hostContainers } from './host-containers.ts';
 import { keepNodes } from './keep-nodes.ts';
 import { keepUserConfigs } from './keep-user-configs.ts';
@@ -236,8 +235,7 @@ export class Service {
     const { LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
     const { paths, passing, metrics, log, ledger } = this;
     const own = { lifetime: this.root, settings: this.#settings, paths, passing, metrics, log, ledger };
-    const unit = await ownUnit(this.#environment);
-    const host = await gatherSurroundings({ ...own, receipts: this.#receipts, docker, left, unit, ...found });
+    const host = await gatherSurroundings({ ...own, receipts: this.#receipts, docker, left, ...found });
     await metrics.follow(this.root, host.events);
     const hosting = await hostContainers(this.root, host, {
       settings: this.#settings,

@@ -14,6 +14,7 @@ import type { Nodes } from '../../managed-nodes/nodes.ts';
 import type { Step } from '../observe.ts';
 import { DescriptorStore } from './descriptor-store.ts';
 import { LeftTerminals } from './left-terminals.ts';
+import { ownUnit } from './restarter.ts';
 import { forgetHandOver, type HandOver, readHandOver } from './state.ts';
 
 /** Milliseconds after which a service that has not taken the host over gives up. */
@@ -23,6 +24,8 @@ export class Passing {
   /** The descriptors of this service wait there for the next one. */
   readonly store: DescriptorStore;
   readonly descriptors: Descriptors;
+  /** The unit of this process; undefined if systemd does not watch it. */
+  readonly unit: Promise<string | undefined>;
   readonly #paths: Paths;
   readonly #log: Logger;
   readonly #began = Promise.withResolvers<HandOver>();
@@ -37,6 +40,7 @@ export class Passing {
   constructor(environment: NodeJS.ProcessEnv, paths: Paths, log: Logger) {
     this.store = new DescriptorStore(environment);
     this.descriptors = new Descriptors(this.store.inherited(environment));
+    this.unit = ownUnit(environment);
     this.#paths = paths;
     this.#log = log;
     this.#terminals = new LeftTerminals([], this.descriptors, log);
