@@ -4,8 +4,7 @@
  * exits stay off, because the service ends itself.
  */
 
-import { hostname } from 'node:os';
-import type { Breadcrumb, Exception, ServerRuntimeClient, StackParser } from '@sentry/core';
+import type { Breadcrumb, Exception, NodeClient } from '@sentry/node';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { HttpClient } from '../outgoing/http-client.ts';
 import { isError, type Line, parseLine, type Tags } from './line.ts';
@@ -31,8 +30,7 @@ export interface SentryOptions {
 export class Sentry implements Outlet {
   tags: Tags = {};
   readonly #sdk: Sdk;
-  readonly #stackParser: StackParser;
-  readonly #client: ServerRuntimeClient;
+  readonly #client: NodeClient;
   readonly #deliveries: Deliveries;
   readonly #before: string[] = [];
 
@@ -43,17 +41,13 @@ export class Sentry implements Outlet {
 
   private constructor(sdk: Sdk, { http, dsn, release, environment, report }: SentryOptions) {
     this.#sdk = sdk;
-    this.#stackParser = sdk.createStackParser(sdk.nodeStackLineParser());
     this.#deliveries = new Deliveries(http, report);
-    this.#client = new sdk.ServerRuntimeClient({
+    this.#client = new sdk.NodeClient({
       dsn,
       release,
       environment,
-      platform: 'node',
-      runtime: { name: 'node', version: process.version },
-      serverName: hostname(),
       integrations: [],
-      stackParser: this.#stackParser,
+      stackParser: sdk.defaultStackParser,
       sendClientReports: false,
       normalizeDepth: 6,
       transport: (options) => this.#transport(options),
@@ -123,7 +117,7 @@ export class Sentry implements Outlet {
   #exceptions(error: unknown): Exception[] {
     if (!isLogged(error)) return [];
     const { type, message, stack, cause } = error;
-    const frames = this.#stackParser(stack);
+    const frames = this.#sdk.defaultStackParser(stack);
     return [...this.#exceptions(cause), { type, value: message, stacktrace: { frames } }];
   }
 }
