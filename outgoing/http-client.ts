@@ -1,23 +1,21 @@
 /**
  * Requests to services beyond this host. Each has a time limit and a size limit for the answer, and the answer is
  * always read to its end. So a service that hangs, floods or breaks off affects only its own requests.
- *
- * This uses Node's own client, which the process has loaded with its servers anyway.
  */
 
-import { once } from 'node:events';
-import { type Agent, type ClientRequest, type IncomingMessage, Agent as Plain, request } from 'node:http';
-import { request as requestTls, Agent as Tls } from 'node:https';
 import type { Socket } from 'node:net';
+import type { Agent, buildConnector } from 'undici';
 import { messageOf } from '../errors/service-error.ts';
 import { DeadlineError, withDeadline } from '../lifetime/deadline.ts';
 import { Names } from './names.ts';
 
+/** The first request loads undici, so that a host without requests does not load it. */
+type Undici = typeof import('undici').default;
+
 /** The maximum size of an answer in bytes. The answers that the service needs have a few hundred. */
 const LIMIT = 64 * 1024;
-/** In milliseconds: the limit for a connection attempt, and how long an unused connection stays open. */
+/** The limit for a connection attempt, in milliseconds. */
 const CONNECT = 5000;
-const IDLE = 4000;
 /**
  * Connections to one service at a time. It must be as many as there are concurrent requests, since the time limit of a
  * request includes its time in the queue.
@@ -44,14 +42,8 @@ export class HttpClient {
   readonly #names = new Names();
   readonly #sockets = new Set<Socket>();
   readonly #closed = new AbortController();
-  readonly #plain: Agent;
-  readonly #tls: Agent;
-
-  constructor() {
-    const options = { keepAlive: true, maxSockets: CONNECTIONS, timeout: IDLE, lookup: this.#names.lookup };
-    this.#plain = this.#watched(new Plain(options), 'connect');
-    this.#tls = this.#watched(new Tls(options), 'secureConnect');
-  }
+  #loaded: Promise<Undici> | undefined;
+  #agent: Agent | undefined;
 
   /**
    * Sends a request. Redirects are not followed.
@@ -70,64 +62,36 @@ export class HttpClient {
     }
   }
 
-  async #ask(
-    url: URL,
-    { body, ...options }: Omit<Question, 'milliseconds'> & { readonly signal: AbortSignal },
-  ): Promise<Answer> {
-    options.signal.throwIfAborted();
-    const asked =
-      url.protocol === 'https:'
-        ? requestTls(url, { ...options, agent: this.#tls })
-        : request(url, { ...options, agent: this.#plain });
-    return await answerTo(asked.end(body), LIMIT, options.signal);
+  async #ask(url: URL, question: Omit<Question, 'milliseconds'> & { readonly signal: AbortSignal }) {
+    // In a bundle, a CommonJS package has only its default export.
+    this.#loaded ??= import('undici').then((loaded) => loaded.default);
+    const undici = await this.#loaded;
+    question.signal.throwIfAborted();
+    this.#agent ??= new undici.Agent({ connections: CONNECTIONS, connect: this.#connector(undici) });
+    const { statusCode, headers, body } = await undici.request(url, { ...question, dispatcher: this.#agent });
+    return { status: statusCode, headers, body: await read(body) };
   }
 
   /** Closes all connections, including those that wait for an answer and those that are being opened. */
   async close(): Promise<void> {
     this.#closed.abort(new Error('closed'));
     this.#names.close();
-    // An agent opens a connection for each request that waited for one, even if the request was aborted.
-    while (this.#sockets.size > 0) await Promise.all([...this.#sockets].map(destroyed));
+    await this.#agent?.destroy();
+    await Promise.all([...this.#sockets].map(destroyed));
   }
 
-  /** @param opened the event of a socket that can be used */
-  #watched(agent: Agent, opened: 'connect' | 'secureConnect'): Agent {
-    const kind: Agent = Object.getPrototypeOf(agent);
-    agent.createConnection = (...given) => {
-      const socket = kind.createConnection.apply(agent, given) as Socket;
-      const late = new Error(`no connection within ${CONNECT} ms`);
-      const timer = setTimeout(() => socket.destroy(late), CONNECT);
-      this.#sockets.add(socket);
-      socket.once(opened, () => clearTimeout(timer));
-      socket.once('close', () => {
-        clearTimeout(timer);
-        this.#sockets.delete(socket);
-      });
+  /** undici's agent does not keep track of connections that are being opened, so this does. */
+  #connector({ buildConnector }: Undici): buildConnector.connector {
+    const connect = buildConnector({ timeout: CONNECT, lookup: this.#names.lookup });
+    return (options, callback) => {
+      const socket = connect(options, callback) as unknown as Socket;
+      this.#sockets.add(socket.once('close', () => this.#sockets.delete(socket)));
       return socket;
     };
-    return agent;
   }
 }
 
-/**
- * @param limit the maximum size of the answer in bytes
- * @param signal that of the request
- * @throws Error when the answer is longer, or does not arrive as a whole; or the reason of the signal
- */
-export async function answerTo(asked: ClientRequest, limit: number, signal: AbortSignal): Promise<Answer> {
-  // After the answer has begun, its body has the same error.
-  asked.on('error', () => {});
-  try {
-    const [response] = (await once(asked, 'response')) as [IncomingMessage];
-    const { statusCode: status = 0, headers } = response;
-    return { status, headers, body: await read(response, limit) };
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  }
-}
-
-/** Destroys the socket with an error, which the caller that waits for the connection then gets. */
+/** Destroys the socket with an error; otherwise undici never calls back the caller that waits for the connection. */
 function destroyed(socket: Socket): Promise<void> {
   return new Promise((resolve) =>
     socket
@@ -137,12 +101,12 @@ function destroyed(socket: Socket): Promise<void> {
   );
 }
 
-async function read(body: AsyncIterable<Uint8Array>, limit: number): Promise<string> {
+async function read(body: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length > limit) throw new Error(`the answer is longer than ${limit} bytes`);
+    if (length > LIMIT) throw new Error(`the answer is longer than ${LIMIT} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();

@@ -3,11 +3,10 @@
  * so an answer shows that its start is complete.
  */
 
-import { get } from 'node:http';
 import { type Static, type TSchema, Type } from 'typebox';
+import type { Agent } from 'undici';
 import { messageOf } from '../../errors/service-error.ts';
 import { withDeadline } from '../../lifetime/deadline.ts';
-import { answerTo } from '../../outgoing/http-client.ts';
 import { misfit } from '../../parsing/json.ts';
 
 export const INTROSPECTION = new URL('http://127.0.0.1:51678');
@@ -70,6 +69,7 @@ export interface AgentDescription extends AgentMetadata {
 
 export class Introspection {
   readonly #base: URL;
+  #agent: Promise<Agent> | undefined;
 
   constructor(base = INTROSPECTION) {
     this.#base = base;
@@ -113,11 +113,20 @@ export class Introspection {
   }
 
   async #ask(url: URL, signal: AbortSignal): Promise<string> {
+    this.#agent ??= open();
     // The connection is not reused, so nothing has to close it.
-    const { status, body } = await answerTo(get(url, { agent: false, signal }), LIMIT, signal);
-    if (status !== 200) throw new Error(`status ${status}`);
-    return body;
+    const options = { dispatcher: await this.#agent, reset: true, signal };
+    const { default: undici } = await import('undici');
+    const { statusCode, body } = await undici.request(url, options);
+    const text = await body.text();
+    if (statusCode !== 200) throw new Error(`status ${statusCode}`);
+    return text;
   }
+}
+
+async function open(): Promise<Agent> {
+  const { default: undici } = await import('undici');
+  return new undici.Agent({ maxResponseSize: LIMIT });
 }
 
 /** Without duplicates: the agent lists a port for IPv4 and for IPv6. */

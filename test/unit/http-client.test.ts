@@ -131,7 +131,7 @@ suite('answers', { timeout: 20_000 }, () => {
     }));
     for (const status of [200, 404, 500, 302, 200]) {
       assert.equal((await ask(`/${status}`)).status, status);
-      // Not before the client has noticed that the connection is free.
+      // Not before undici has noticed that the connection is free.
       await loop();
     }
     assert.equal(recorder.connections, 1);
