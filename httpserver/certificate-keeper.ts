@@ -138,10 +138,8 @@ async function ownPair(lifetime: Lifetime, options: KeeperOptions): Promise<Sour
       const { makeCertificate } = await import('./self-signed-certificate.ts');
       const names = ownNames();
       const pair = await makeCertificate(names, new Date(Date.now() + validity));
-      await Promise.all([
-        writeFileAtomically(files.key, pair.key, 0o600),
-        writeFileAtomically(files.cert, pair.cert, 0o644),
-      ]);
+      await writeFileAtomically(files.key, pair.key, 0o600);
+      await writeFileAtomically(files.cert, pair.cert, 0o644);
       return { pair, version: names.join() };
     },
     isStale,

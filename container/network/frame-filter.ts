@@ -8,8 +8,8 @@
  * RFC 3810.
  */
 
+import { isIPv6 } from 'node:net';
 import type { Endpoint } from '../../docker-engine/answers.ts';
-import { ipv4, ipv6 } from '../../parsing/ip-bytes.ts';
 
 const [LOAD_WORD, LOAD_HALF, LOAD_BYTE, AND, IS_EQUAL, GOES_ON, ANSWER] = [
   0x20, 0x28, 0x30, 0x54, 0x15, 0x05, 0x06,
@@ -162,6 +162,20 @@ function bytesAt(at: number, bytes: Buffer, prefix = 8 * bytes.length): Pattern 
     return { at: at + 4 * i, load: LOAD_WORD, mask, is: (bytes.readUInt32BE(4 * i) & mask) >>> 0 };
   });
   return words.filter(({ mask }) => mask !== 0);
+}
+
+function ipv4(address: string): Buffer {
+  return Buffer.from(address.split('.').map(Number));
+}
+
+function ipv6(address: string): Buffer {
+  if (!isIPv6(address)) throw new Error(`${address} is not an IPv6 address`);
+  const [head = '', tail] = address.split('::');
+  const words = (text: string) => text.split(':').filter(Boolean);
+  const [first, last] = [words(head), words(tail ?? '')];
+  const between = tail === undefined ? 0 : 8 - first.length - last.length;
+  const all = [...first, ...Array(between).fill('0'), ...last];
+  return Buffer.from(all.map((word) => word.padStart(4, '0')).join(''), 'hex');
 }
 
 /** Derives the link-local address from a MAC address as the kernel does. Source: RFC 4291, appendix A. */
