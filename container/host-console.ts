@@ -7,21 +7,22 @@
  * set them. In between, runc's own process has entered the container's filesystem and waits to start the program.
  */
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Docker } from '../docker-engine/docker.ts';
 import type { DockerId } from '../docker-engine/docker-id.ts';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import { denyDevice } from '../uinput-native/device-denial.ts';
 import { limitTerminals } from '../uinput-native/terminal-limit.ts';
 import { cgroupOf } from './cgroups.ts';
 import { CGROUPS } from './host-paths.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /** The hierarchy that controls devices, on hosts with cgroup v1. */
 const DEVICES = join(CGROUPS, 'devices');
-/** Milliseconds between checks while Docker starts the container. */
+/** Milliseconds between checks while Docker starts the container, and between those that only confirm the kernel's. */
 const BETWEEN = 2;
+const BETWEEN_SURE = 20;
 /**
  * The maximum of pseudo-terminals for a container. The kernel has 4096 in all and reserves 1024 of them for the host.
  */
@@ -32,34 +33,51 @@ const MOST_TERMINALS = 256;
  * @throws {ServiceError} `confinement.*`, when it runs but still has the console or unlimited terminals
  */
 export async function startWithoutConsole(
-  docker: Docker,
+  { docker, cgroupDriver }: Pick<Surroundings, 'docker' | 'cgroupDriver'>,
   { id, cgroupParent }: { readonly id: DockerId; readonly cgroupParent: string },
   run: (id: DockerId) => Promise<void>,
 ): Promise<void> {
   const started = new AbortController();
   const hierarchy = existsSync(DEVICES) ? DEVICES : CGROUPS;
-  const groups = ['cgroupfs', 'systemd'].map((driver) => cgroupOf(hierarchy, driver, cgroupParent, id));
-  const taken = takeEarly(groups, started.signal);
+  const taken = takeEarly(cgroupOf(hierarchy, cgroupDriver, cgroupParent, id), started.signal);
   taken.catch(() => {});
   await run(id).finally(() => started.abort());
   if (await taken.catch(() => false)) return;
   // Docker may be configured to create control groups elsewhere.
   const pid = (await docker.inspect(id))?.pid;
-  const group = pid ? groupOf(pid) : undefined;
-  if (pid && group !== undefined) take(group, pid);
+  const found = pid ? groupOf(pid) : undefined;
+  if (pid && found !== undefined) take(found, pid);
 }
 
 /** @returns whether access was denied before `started` aborted */
-async function takeEarly(groups: readonly string[], started: AbortSignal): Promise<boolean> {
+async function takeEarly(group: string, started: AbortSignal): Promise<boolean> {
+  await whenThere(group, started);
   for (; !started.aborted; await pause(BETWEEN)) {
-    for (const group of groups) {
-      const pid = enteredBy(group);
-      if (pid === undefined) continue;
-      take(group, pid);
-      return true;
-    }
+    const pid = enteredBy(group);
+    if (pid === undefined) continue;
+    take(group, pid);
+    return true;
   }
   return false;
+}
+
+/**
+ * Resolves when the group exists, or `started` aborts. Many containers may wait for Docker for seconds, so this does not
+ * look every few milliseconds if the kernel can tell.
+ */
+async function whenThere(group: string, started: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const look = () => {
+    if (started.aborted || existsSync(group)) resolve();
+  };
+  const parent = dirname(group);
+  const watcher = existsSync(parent) ? watch(parent, look).on('error', look) : undefined;
+  const timer = setInterval(look, watcher ? BETWEEN_SURE : BETWEEN);
+  started.addEventListener('abort', look);
+  look();
+  await promise;
+  clearInterval(timer);
+  watcher?.close();
 }
 
 /** A process in the group that sees another filesystem than this service; undefined if there is none. */

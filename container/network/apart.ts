@@ -105,15 +105,20 @@ export class Apart {
 
   /**
    * Starts a container so that it is isolated from its first moment on.
+   * @param run returns what Docker says about the container then
    * @param isSharing whether it shares the network of another container, which runs already
    * @throws {ServiceError} `network.not_apart`, `network.not_linked`, `docker.*`; or the error that `run` throws
    */
-  async start(one: Placed, run: (id: DockerId) => Promise<void>, isSharing: boolean): Promise<void> {
+  async start(
+    one: Placed,
+    run: (id: DockerId) => Promise<Inspected | undefined>,
+    isSharing: boolean,
+  ): Promise<void> {
     await this.#expect(one);
     if (isSharing) await this.#place(one);
-    await run(one.dockerId);
-    await this.#place(one);
-    await this.#link(one);
+    const found = await run(one.dockerId);
+    await this.#place(one, found);
+    await this.#link(one, found?.links);
   }
 
   /**
@@ -139,8 +144,8 @@ export class Apart {
   }
 
   /** Isolates the container if it runs. */
-  async #place({ id, dockerId }: Placed): Promise<void> {
-    const found = await this.#inNetworkOf(dockerId);
+  async #place({ id, dockerId }: Placed, known?: Inspected): Promise<void> {
+    const found = await this.#inNetworkOf(dockerId, known);
     if (!found?.running) return;
     const member = memberOf(found);
     if (!member) return;
@@ -159,10 +164,9 @@ export class Apart {
   }
 
   /** Connects the container with the containers that its task links it to, in both directions. */
-  async #link({ id, dockerId }: Placed): Promise<void> {
+  async #link({ id }: Placed, links: readonly string[] = []): Promise<void> {
     const one = endOf(this.#members.get(id));
-    const links = one ? ((await this.#docker.inspect(dockerId))?.links ?? []) : [];
-    for (const name of links) {
+    for (const name of one ? links : []) {
       const linked = await this.#docker.inspect(name);
       const other = endOf([...this.#members.values()].find((member) => member.dockerId === linked?.dockerId));
       if (!one || !other) continue;
@@ -173,8 +177,8 @@ export class Apart {
   }
 
   /** Inspects the container that owns the network: the container itself, or the one whose network it shares. */
-  async #inNetworkOf(dockerId: DockerId): Promise<Inspected | undefined> {
-    const found = await this.#docker.inspect(dockerId);
+  async #inNetworkOf(dockerId: DockerId, known?: Inspected): Promise<Inspected | undefined> {
+    const found = known ?? (await this.#docker.inspect(dockerId));
     return found?.sharedWith ? await this.#inNetworkOf(found.sharedWith as DockerId) : found;
   }
 
@@ -183,6 +187,7 @@ export class Apart {
     this.#settle().catch((error: unknown) => this.#log.error({ error }, messageOf(error)));
   }
 
+  /** All who ask before a pass begins wait for the same one. */
   #settle(): Promise<void> {
     this.#next ??= this.#alone(async () => {
       this.#next = undefined;

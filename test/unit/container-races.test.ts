@@ -73,7 +73,7 @@ function hostOf(t: TestContext) {
     cgroupDriver: 'cgroupfs',
     quotas: new DiskQuotas({ directories: [], amount: undefined, docker: docker.asDocker, log }),
     apart: {
-      start: async (one: Placed, run: (id: DockerId) => Promise<void>) => await run(one.dockerId),
+      start: async (one: Placed, run: (id: DockerId) => Promise<unknown>) => void (await run(one.dockerId)),
       adopt: async () => {},
     },
     terminals: new Terminals({ all: 0, each: 0, idle: 0, hostUser: undefined }, log),
