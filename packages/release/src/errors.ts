@@ -7,7 +7,7 @@ export type ErrorKind =
   | 'rolled back'
   /** The release failed, and the stage may run parts of it. */
   | 'not rolled back'
-  /** Another release holds the stage's lock. */
+  /** Another release, or a person, has the stage's lock. */
   | 'locked'
   | 'superseded'
   | 'nothing to do'

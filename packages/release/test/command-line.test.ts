@@ -68,7 +68,6 @@ test('every command that changes or starts something takes --dry-run', () => {
     'schedules',
     'tasks',
     'logs',
-    'lock',
     'render',
     'describe',
     'verify',

@@ -11,6 +11,7 @@ import type { Decide, Fault } from './support/connection.ts';
 import {
   assertTrue,
   type Ended,
+  hold,
   imagesOn,
   makeAlone,
   makeRelease,
@@ -56,8 +57,28 @@ async function makeFirst(aws: SimulatedAws): Promise<void> {
   aws.addRule('job-a', 'job-a');
 }
 
+/** Holds the lock for a while. A person who dies leaves the hold behind. */
+async function holdAwhile(aws: SimulatedAws, owner: string, decide: Decide, time: number): Promise<Ended> {
+  const end = await hold(aws, owner, decide);
+  if (end === 'held') {
+    await aws.time.clockOf(owner).sleep(time);
+    await unlock(aws, owner, decide);
+  }
+  return end;
+}
+
+/** Removes a hold that is left. */
+async function removeHold(aws: SimulatedAws): Promise<void> {
+  const { lock } = JSON.parse(aws.objects.get('shop/live/stage.json')?.text ?? '{}');
+  if (lock?.reason === undefined) return;
+  const unlocked = unlock(aws, 'somebody', () => undefined);
+  await aws.time.run();
+  assert.equal(await unlocked, 'nothing to do');
+}
+
 /** The next deploys settle what is left: first a deploy that fails, then one that succeeds. */
 async function assertSettles(aws: SimulatedAws): Promise<void> {
+  await removeHold(aws);
   assertTrue(aws);
   assert.equal(await makeAlone(aws, 'a bad one', { config, image: 'image-bad' }), 'rolled back');
   assertTrue(aws);
@@ -73,7 +94,10 @@ test('despite failures, crashes and concurrent releases, the stage runs one rele
     seed: fc.integer(),
     faults: fc.constantFrom(0, 0.005, 0.02, 0.06),
     kinds: fc.subarray([...FAULTS], { minLength: 1 }),
-    releases: fc.array(fc.constantFrom('good', 'bad', 'rollback', 'unlock'), { minLength: 1, maxLength: 3 }),
+    releases: fc.array(fc.constantFrom('good', 'bad', 'rollback', 'unlock', 'hold'), {
+      minLength: 1,
+      maxLength: 3,
+    }),
     pauses: fc.boolean(),
     isInterrupted: fc.boolean(),
     isBehind: fc.boolean(),
@@ -98,6 +122,8 @@ test('despite failures, crashes and concurrent releases, the stage runs one rele
             if (pauses && random() < 0.005) aws.time.pause(owner, 200_000);
             return random() < faults ? kinds[Math.floor(random() * kinds.length)] : undefined;
           };
+          if (kind === 'hold')
+            return void ends.push(await holdAwhile(aws, owner, decide, Math.floor(random() * 120_000)));
           if (kind === 'unlock') return void ends.push(await unlock(aws, owner, decide));
           const end = await makeRelease(aws, owner, {
             ...{ config, decide },
@@ -121,7 +147,7 @@ test('despite failures, crashes and concurrent releases, the stage runs one rele
       ...(process.env.SEED && { seed: Number(process.env.SEED) }),
     },
   );
-  for (const end of ['deployed', 'rolled back', 'superseded', 'killed'])
+  for (const end of ['deployed', 'rolled back', 'superseded', 'killed', 'held'])
     assert.ok((seen.get(end) ?? 0) > 0, `never: ${end}`);
 });
 

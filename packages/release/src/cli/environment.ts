@@ -27,7 +27,7 @@ import { type Plan, planRelease } from '../release/plan.ts';
 import { render } from '../release/task-definition.ts';
 import { type Context, configOfGiven, contextOf } from './context.ts';
 import { printResult, table, teller } from './print.ts';
-import { carry, ledgerOf, patienceOf } from './releasing.ts';
+import { carry, ledgerOf, patienceOf, waitTeller } from './releasing.ts';
 import type { Given, Run, Surroundings } from './row.ts';
 
 export const environment: Run = async (given, surroundings) => {
@@ -148,7 +148,11 @@ async function down(given: Given, surroundings: Surroundings): Promise<number> {
   if (!given.flag('dry-run')) {
     const ledger = await ledgerOf(context);
     const held = await ledger.lock({
-      ...{ release: makeReleaseId(Date.now()), owner: caller, onWait: () => {} },
+      ...{
+        release: makeReleaseId(Date.now()),
+        owner: caller,
+        onWait: waitTeller(teller(given, surroundings)),
+      },
       ...{ patience: patienceOf(given, config.timing.timeout), signal: surroundings.signal },
     });
     try {

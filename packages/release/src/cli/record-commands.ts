@@ -2,6 +2,8 @@
 
 import { systemClock } from '../clock.ts';
 import { wordsOf } from '../config/duration.ts';
+import { ReleaseError } from '../errors.ts';
+import { claimOf, type Hold, isHold, type Lock } from '../record/stage-state.ts';
 import { activeServices, shortName, type Trigger } from '../release/cloud.ts';
 import { observe } from '../release/observe.ts';
 import { waitFor } from '../release/rollout.ts';
@@ -10,8 +12,8 @@ import { UNLOCKED, type Work } from '../release/work.ts';
 import { contextOf } from './context.ts';
 import { countOf, durationOf } from './options.ts';
 import { printResult, table, teller } from './print.ts';
-import { ledgerOf } from './releasing.ts';
-import type { Run } from './row.ts';
+import { ledgerOf, patienceOf, personOf, waitTeller } from './releasing.ts';
+import type { Given, Run } from './row.ts';
 
 export const status: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
@@ -31,8 +33,8 @@ export const status: Run = async (given, surroundings) => {
   ]);
   const lines = [
     `release  ${current ?? 'none on record'}`,
-    ...(lock ? [`lock     ${lock.owner} for ${lock.release}, ${ledger.ageOf(lock)}`] : []),
-    ...(inFlight !== undefined && !lock
+    ...(lock ? [`lock     ${lock.owner} ${claimOf(lock, systemClock.now())}`] : []),
+    ...(inFlight !== undefined && (!lock || isHold(lock))
       ? [`left     ${inFlight} did not end; the next release rolls it back`]
       : []),
     '',
@@ -63,13 +65,34 @@ export const history: Run = async (given, surroundings) => {
 export const lock: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
   const ledger = await ledgerOf(context);
+  const reason = reasonOf(given);
+  if (reason !== undefined && !given.flag('dry-run')) {
+    const { config, caller } = context;
+    const taken = await ledger.hold({
+      ...{ owner: personOf(caller, surroundings.env), reason },
+      ...{ patience: patienceOf(given, config.timing.timeout), signal: surroundings.signal },
+      onWait: waitTeller(teller(given, surroundings)),
+    });
+    const text = `${taken.owner} has the lock as a hold: "${reason}". No release begins until "ecs-release unlock".`;
+    printResult(given, surroundings, taken, text);
+    return 0;
+  }
   const { lock: held } = await ledger.state();
+  const free = reason === undefined ? '' : ` You would have it as a hold: "${reason}".`;
   const text = held
-    ? `${held.owner} has the lock for ${held.release}, ${ledger.ageOf(held)}`
-    : 'Nobody has the lock.';
+    ? `${held.owner} has the lock ${claimOf(held, systemClock.now())}`
+    : `Nobody has the lock.${free}`;
   printResult(given, surroundings, held ?? {}, text);
   return 0;
 };
+
+/** @throws ReleaseError usage when the reason is empty */
+function reasonOf(given: Given): string | undefined {
+  const reason = given.text('hold')?.trim().replaceAll(/\s+/g, ' ');
+  if (reason === '')
+    throw new ReleaseError('usage', '--hold needs a reason, such as --hold "the database is moved".');
+  return reason;
+}
 
 export const unlock: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
@@ -88,13 +111,20 @@ export const unlock: Run = async (given, surroundings) => {
   const forgotten = given.flag('forget') ? await ledger.forget() : undefined;
   const { inFlight, lock: next } = await ledger.state();
   const text = [
-    broken ? `The lock of ${broken.owner} for ${broken.release} was removed.` : 'Nobody had the lock.',
+    removedText(broken),
     ...(forgotten === undefined ? [] : [`The changes of ${forgotten} stay and are not rolled back.`]),
     ...(inFlight === undefined || next ? [] : [`The next release first rolls back ${inFlight}.`]),
   ].join(' ');
   printResult(given, surroundings, { broken, forgotten, inFlight }, text);
   return 0;
 };
+
+function removedText(broken: Lock | Hold | undefined): string {
+  if (!broken) return 'Nobody had the lock.';
+  return isHold(broken)
+    ? `The hold of ${broken.owner} was removed: "${broken.reason}".`
+    : `The lock of ${broken.owner} for ${broken.release} was removed.`;
+}
 
 export const wait: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);

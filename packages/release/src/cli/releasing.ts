@@ -5,13 +5,15 @@ import { systemClock } from '../clock.ts';
 import { wordsOf } from '../config/duration.ts';
 import type { ReleaseConfig } from '../config/read.ts';
 import { EXIT_CODES, ReleaseError } from '../errors.ts';
-import { Ledger } from '../record/ledger.ts';
+import { Ledger, type LockRequest } from '../record/ledger.ts';
 import { openStore } from '../record/open.ts';
 import type { ReleaseRecord } from '../record/release-record.ts';
+import { claimOf, isHold } from '../record/stage-state.ts';
 import { type Request, release } from '../release/deploy.ts';
 import { findTarget, planRollback } from '../release/go-back.ts';
 import { type Observed, observe } from '../release/observe.ts';
 import { isEmpty, type Plan, planRelease } from '../release/plan.ts';
+import type { Tell } from '../release/progress.ts';
 import type { Tools } from '../release/work.ts';
 import { type Context, contextOf } from './context.ts';
 import { durationOf } from './options.ts';
@@ -120,7 +122,6 @@ export async function carry(
   const tell = teller(given, surroundings);
   const ledger = await ledgerOf(context);
   const tools: Tools = { cloud, ledger, clock: systemClock, timing, tell, signal: surroundings.signal };
-  let told = '';
   const record = await release(tools, {
     ...asked,
     application,
@@ -131,18 +132,22 @@ export async function carry(
     patience: patienceOf(given, timing.timeout),
     // A rollback depends on the record alone.
     observe: () => observe(cloud, asked.kind === 'rollback' ? withoutParts(config) : config),
-    onWait: (lock) => {
-      if (told === lock.token) return;
-      told = lock.token;
-      tell({
-        event: 'step',
-        text: `waiting for ${lock.owner}, which has the lock for ${lock.release} (${ledger.ageOf(lock)})`,
-      });
-    },
+    onWait: waitTeller(tell),
   });
   const took = wordsOf(Date.parse(record.endedAt ?? '') - Date.parse(record.startedAt));
   printResult(given, surroundings, record, `${stage.name} runs ${record.id} (${took})`);
   return 0;
+}
+
+/** Names each holder of the lock once. */
+export function waitTeller(tell: Tell): LockRequest['onWait'] {
+  let told = '';
+  return (lock) => {
+    if (told === lock.token) return;
+    told = lock.token;
+    const text = `waiting for ${lock.owner}, which has the lock ${claimOf(lock, systemClock.now())}`;
+    tell({ event: 'step', text: isHold(lock) ? `${text}; "ecs-release unlock" removes the hold` : text });
+  };
 }
 
 /** @param usual milliseconds, the default */
@@ -154,4 +159,11 @@ export function patienceOf(given: Given, usual: number): number {
 function ownerOf(caller: string, env: Surroundings['env']): string {
   const job = env.GITHUB_RUN_ID ?? env.BITBUCKET_BUILD_NUMBER;
   return job === undefined ? caller : `${caller} (build ${job})`;
+}
+
+/** Names a person also by the user of the machine, because the ARN of a role is the same for everybody who assumes it. */
+export function personOf(caller: string, env: Surroundings['env']): string {
+  const owner = ownerOf(caller, env);
+  const user = env.USER ?? env.USERNAME;
+  return owner === caller && user ? `${user} (${caller})` : owner;
 }

@@ -68,7 +68,7 @@ export const ROWS: readonly CommandRow[] = [
   },
   {
     name: 'status',
-    summary: 'print what the stage runs, and which process has its lock',
+    summary: 'print what the stage runs, and who has its lock',
     example: 'status --stage production',
     load: async () => (await import('./record-commands.ts')).status,
   },
@@ -184,13 +184,18 @@ export const ROWS: readonly CommandRow[] = [
   },
   {
     name: 'lock',
-    summary: 'print which process has the lock of the stage',
-    example: 'lock --stage production',
+    summary: 'print who has the lock of the stage; with --hold, take it for a person',
+    options: [
+      { flags: '--hold <REASON>', meaning: 'let no release change the stage until "unlock"' },
+      DRY_RUN,
+      LOCK_TIMEOUT,
+    ],
+    example: 'lock --hold "the database is moved" --stage production',
     load: async () => (await import('./record-commands.ts')).lock,
   },
   {
     name: 'unlock',
-    summary: 'take the lock from a process that no longer runs, or that you want to stop',
+    summary: 'remove a hold, or take the lock from a process that no longer runs or that you want to stop',
     options: [
       { flags: '--now', meaning: 'do not wait for its process, which certainly no longer runs' },
       { flags: '--forget', meaning: 'keep what its release changed instead of rolling it back' },

@@ -8,17 +8,20 @@
  * - A holder proves that it is alive by changing `beat`. A lock is stale when another process has watched it for a
  *   whole lease and saw no beat. No process relies on another machine's clock.
  * - A holder makes no change after its lease, which is counted from before its last beat was sent.
+ * - A hold has no beat. It is never stale, and does not change which release is in flight.
  * - A lock that is revoked still has its holder. It is free when the holder has given it up, or when it is stale.
  */
 
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import { wordsOf } from '../config/duration.ts';
 import { ReleaseError } from '../errors.ts';
 import { HeldLock } from './held-lock.ts';
 import type { ReleaseRecord } from './release-record.ts';
 import {
+  type Hold,
+  isHold,
   type Lock,
+  locked,
   markOf,
   type StageState,
   superseded,
@@ -140,29 +143,48 @@ export class Ledger {
     if (cameLater(now, mine))
       throw superseded(release, now.waiting?.release ?? now.lock?.release ?? 'another release');
     if (isPatient) return mine;
-    const who = lock
-      ? `${lock.owner} has it for ${lock.release}, ${this.ageOf(lock)}`
-      : 'another release is taking it';
-    throw new ReleaseError(
-      'locked',
-      `Another release has the lock of the stage: ${who}. Wait for that release, or run "ecs-release unlock" if its process no longer runs.`,
-    );
+    throw locked(lock, this.#clock.now());
   }
 
-  ageOf({ takenAt, beatAt }: Lock): string {
-    const since = (date: string) => wordsOf(Math.max(0, this.#clock.now() - Date.parse(date)));
-    return `taken ${since(takenAt)} ago, last sign of life ${since(beatAt)} ago`;
+  /**
+   * Takes the lock for a person, or waits for it. It supersedes no release that waits, and is superseded by none.
+   * @throws ReleaseError locked at once when another person has the lock, or after `patience` ms
+   */
+  async hold({ owner, reason, patience, onWait, signal }: HoldRequest): Promise<Hold> {
+    const token = randomUUID();
+    const end = this.#clock.now() + patience;
+    const vigil = new Vigil(this.#clock);
+    for (;;) {
+      signal?.throwIfAborted();
+      const before = (await this.state()).lock;
+      const stale = before && vigil.isStale(before) ? markOf(before) : undefined;
+      const hold: Hold = { token, owner, reason, takenAt: this.#date() };
+      const taken = await this.#update((state) => {
+        const isFree = !state.lock || state.lock.token === token || markOf(state.lock) === stale;
+        return isFree ? { ...state, lock: hold } : undefined;
+      });
+      if (taken) return hold;
+      const now = this.#clock.now();
+      if (now >= end || (before && isHold(before))) throw locked(before, now);
+      if (before) onWait(before);
+      await this.#clock.sleep(POLL, signal);
+    }
   }
 
   /**
    * Takes the lock from its holder, whose release stays in flight. A living holder makes changes until it notices. So
    * this function asks the holder to give the lock up, and takes it only if no sign of life comes for a whole lease.
+   * A hold has no process, and ends at once.
    * @returns the lock, or undefined if nobody had it
    */
-  async breakLock({ isAtOnce, onWait, signal }: BreakRequest): Promise<Lock | undefined> {
+  async breakLock({ isAtOnce, onWait, signal }: BreakRequest): Promise<Lock | Hold | undefined> {
     const { lock } = await this.state();
     if (!lock) return undefined;
-    await this.withLock(lock.token, (one) => ({ ...one, lock: { ...lock, ...one.lock, isRevoked: true } }));
+    if (isHold(lock)) return (await this.withLock(lock.token, (one) => without(one, 'lock'))) && lock;
+    await this.withLock(lock.token, (one) => ({
+      ...one,
+      lock: { ...lock, ...(one.lock as Lock), isRevoked: true },
+    }));
     if (!isAtOnce) onWait(lock);
     const vigil = new Vigil(this.#clock);
     for (;;) {
@@ -250,6 +272,10 @@ export interface LockRequest {
   readonly owner: string;
   /** Milliseconds to wait; 0: do not wait. */
   readonly patience: number;
-  readonly onWait: (lock: Lock) => void;
+  readonly onWait: (lock: Lock | Hold) => void;
   readonly signal?: AbortSignal;
+}
+
+export interface HoldRequest extends Omit<LockRequest, 'release'> {
+  readonly reason: string;
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Clock } from '../clock.ts';
+import { wordsOf } from '../config/duration.ts';
 import { ReleaseError } from '../errors.ts';
 
 export interface Lock {
@@ -15,6 +16,17 @@ export interface Lock {
   readonly beatAt: string;
   /** Another process wants to take the lock. The holder starts no more changes, and gives the lock up. */
   readonly isRevoked?: true;
+  readonly reason?: never;
+}
+
+/** The lock, held by a person. No process keeps it alive, so it is never stale. */
+export interface Hold {
+  readonly token: string;
+  readonly owner: string;
+  readonly reason: string;
+  readonly takenAt: string;
+  readonly release?: never;
+  readonly isRevoked?: never;
 }
 
 export interface Waiting {
@@ -23,7 +35,7 @@ export interface Waiting {
 }
 
 export interface StageState {
-  readonly lock?: Lock;
+  readonly lock?: Lock | Hold;
   /** The release that waits for the lock. A later release replaces it. */
   readonly waiting?: Waiting;
   /** The last ticket that was issued. Tickets tell which release came later; clocks do not. */
@@ -57,7 +69,8 @@ export class Vigil {
     this.#clock = clock;
   }
 
-  isStale(lock: Lock): boolean {
+  isStale(lock: Lock | Hold): boolean {
+    if (isHold(lock)) return false;
     const mark = markOf(lock);
     if (this.#seen?.mark !== mark) this.#seen = { mark, since: this.#clock.now() };
     return this.#clock.now() - this.#seen.since > LEASE;
@@ -65,8 +78,34 @@ export class Vigil {
 }
 
 /** A lock with another mark has another holder, or has shown a sign of life. */
-export function markOf({ token, beat }: Lock): string {
-  return `${token} ${beat}`;
+export function markOf(lock: Lock | Hold): string {
+  return isHold(lock) ? lock.token : `${lock.token} ${lock.beat}`;
+}
+
+export function isHold(lock: Lock | Hold): lock is Hold {
+  return lock.reason !== undefined;
+}
+
+/** Says for what and since when a lock is held. It continues a sentence such as "NAME has the lock". */
+export function claimOf(lock: Lock | Hold, now: number): string {
+  const since = (date: string) => wordsOf(Math.max(0, now - Date.parse(date)));
+  const age = `taken ${since(lock.takenAt)} ago`;
+  return isHold(lock)
+    ? `as a hold, ${age}: "${lock.reason}"`
+    : `for ${lock.release}, ${age}, last sign of life ${since(lock.beatAt)} ago`;
+}
+
+export function locked(lock: Lock | Hold | undefined, now: number): ReleaseError {
+  if (lock && isHold(lock))
+    return new ReleaseError(
+      'locked',
+      `${lock.owner} has the lock of the stage ${claimOf(lock, now)}. Wait, or run "ecs-release unlock" if the hold is no longer needed.`,
+    );
+  const who = lock ? `${lock.owner} has it ${claimOf(lock, now)}` : 'another release is taking it';
+  return new ReleaseError(
+    'locked',
+    `Another release has the lock of the stage: ${who}. Wait for that release, or run "ecs-release unlock" if its process no longer runs.`,
+  );
 }
 
 export function superseded(release: string, by?: string): ReleaseError {

@@ -11,7 +11,7 @@
 import { messageOf, ReleaseError } from '../errors.ts';
 import type { HeldLock } from '../record/held-lock.ts';
 import type { RecordedTask, ReleaseRecord } from '../record/release-record.ts';
-import type { Lock } from '../record/stage-state.ts';
+import type { Hold, Lock } from '../record/stage-state.ts';
 import type { Observed } from './observe.ts';
 import { isEmpty, type Plan, type Revision } from './plan.ts';
 import { announce, register } from './register.ts';
@@ -26,7 +26,7 @@ type Asked = 'kind' | 'to' | 'application' | 'stage' | 'cluster' | 'by' | 'commi
 export interface Request extends Pick<ReleaseRecord, Asked> {
   /** Milliseconds to wait for the lock. */
   readonly patience: number;
-  readonly onWait: (lock: Lock) => void;
+  readonly onWait: (lock: Lock | Hold) => void;
   readonly observe: () => Promise<Observed>;
   readonly plan: (observed: Observed, current: ReleaseRecord | undefined) => Plan | Promise<Plan>;
 }

@@ -33,6 +33,7 @@ const CHANGING: Readonly<Record<string, readonly (readonly string[])[]>> = {
   exec: [['--service', 'portal', '--', 'ls']],
   forward: [['80', '--service', 'portal']],
   run: [['migrate']],
+  lock: [[], ['--hold', 'a reason']],
   unlock: [['--forget']],
   environment: [['up'], ['down']],
   login: [[]],
@@ -47,7 +48,7 @@ const CHANGING: Readonly<Record<string, readonly (readonly string[])[]>> = {
 };
 /** `logs` prints a line of JSON for each line of a log. */
 const READING: Readonly<Record<string, readonly string[]>> = {
-  ...{ plan: [], status: [], history: [], wait: [], schedules: [], tasks: [], lock: [], verify: [] },
+  ...{ plan: [], status: [], history: [], wait: [], schedules: [], tasks: [], verify: [] },
   ...{ doctor: [], render: ['portal'], describe: ['portal'] },
 };
 const CHANGES =

@@ -23,7 +23,7 @@ export interface Process {
   readonly signal?: AbortSignal;
 }
 
-export type Ended = ReleaseRecord['outcome'] | ReleaseError['kind'];
+export type Ended = ReleaseRecord['outcome'] | ReleaseError['kind'] | 'held';
 
 /** Never settles when the process dies. */
 export async function makeRelease(aws: SimulatedAws, owner: string, process: Process): Promise<Ended> {
@@ -71,6 +71,21 @@ export async function unlock(
   return await broken.then(
     () => 'nothing to do',
     () => 'failed',
+  );
+}
+
+/** Takes the lock for a person, who waits for it at most this long. */
+export async function hold(
+  aws: SimulatedAws,
+  owner: string,
+  decide: Decide,
+  patience = 30 * 60_000,
+): Promise<Ended> {
+  const ledger = new Ledger(connect(aws, owner, decide).store, aws.time.clockOf(owner), 'shop', 'live');
+  const taken = ledger.hold({ owner, reason: 'a migration', patience, onWait: () => {} });
+  return await taken.then(
+    () => 'held',
+    (error: unknown) => (error instanceof ReleaseError ? error.kind : 'failed'),
   );
 }
 
