@@ -71,7 +71,6 @@ export class Holdings {
   /** Removes the holding from the table without releasing it: another process takes it over. */
   leave(holding: Holding): void {
     this.#held.delete(holding);
-    this.#failed.delete(holding);
   }
 
   /** Whether a release failed, so that the resource is still held. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
-import { DeadlineError, withDeadline } from '../../lifetime/deadline.ts';
+import { DeadlineError, unlessAborted, withDeadline } from '../../lifetime/deadline.ts';
 
 function never(): Promise<never> {
   return new Promise(() => {});
@@ -103,4 +104,24 @@ test('no timer keeps running after work that finished in time', async (t) => {
     signals.map(({ aborted }) => aborted),
     [false, false],
   );
+});
+
+test('work that a signal can cut short gives its result or its error, and leaves no listener', async () => {
+  const { signal } = new AbortController();
+  assert.equal(await unlessAborted(Promise.resolve(3), signal), 3);
+  const error = new Error('cannot');
+  await assert.rejects(unlessAborted(Promise.reject(error), signal), error);
+  assert.deepEqual(getEventListeners(signal, 'abort'), []);
+});
+
+test('a signal cuts the wait short with its reason, and the later failure of the work is ignored', async () => {
+  const abort = new AbortController();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const waiting = unlessAborted(promise, abort.signal);
+  const reason = new Error('the end');
+  abort.abort(reason);
+  await assert.rejects(waiting, reason);
+  reject(new Error('too late'));
+  await assert.rejects(unlessAborted(Promise.resolve(3), abort.signal), reason);
+  await assert.rejects(unlessAborted(Promise.reject(new Error('nobody waits')), abort.signal), reason);
 });

@@ -150,3 +150,53 @@ test('C41: the list does not change while a caller reads it', async () => {
   assert.equal(list.length, 1);
   assert.equal(lifetime.holdings.list().length, 0);
 });
+
+test('a failed release is retried until it succeeds, in the order of the failures of its lifetime', async () => {
+  const log: string[] = [];
+  const holdings = new Holdings();
+  const lifetime = new Lifetime('owner', { holdings });
+  let isBroken = true;
+  for (const what of ['a', 'b']) {
+    const release = () => {
+      log.push(what);
+      if (isBroken) throw new Error('cannot');
+    };
+    await lifetime.acquire(pretendedResource(what, [], { release }));
+  }
+  assert.equal(holdings.hasFailed, false);
+  await lifetime.end();
+  assert.equal(holdings.hasFailed, true);
+  await holdings.retry();
+  assert.deepEqual(log, ['b', 'a', 'b', 'a']);
+  assert.equal(holdings.list().length, 2);
+  isBroken = false;
+  await holdings.retry();
+  assert.deepEqual(holdings.list(), []);
+  assert.equal(holdings.hasFailed, false);
+  await holdings.retry();
+  assert.deepEqual(log, ['b', 'a', 'b', 'a', 'b', 'a']);
+});
+
+test('the releases of one lifetime are retried while those of another hang', async () => {
+  const holdings = new Holdings();
+  let isBroken = true;
+  const failing = async (name: string, then: () => unknown) => {
+    const release = () => {
+      if (isBroken) throw new Error('cannot');
+      return then();
+    };
+    const lifetime = new Lifetime(name, { holdings });
+    await lifetime.acquire(pretendedResource(name, [], { release }));
+    await lifetime.end();
+  };
+  const hanging = Promise.withResolvers<void>();
+  await failing('hangs', () => hanging.promise);
+  const other = Promise.withResolvers<void>();
+  await failing('other', () => other.resolve());
+  isBroken = false;
+  const retried = holdings.retry();
+  await other.promise;
+  hanging.resolve();
+  await retried;
+  assert.deepEqual(holdings.list(), []);
+});

@@ -332,3 +332,35 @@ test('a page of a newer version is refused', (t) => {
   assert.throws(found, { code: 'ledger.newer', message: /start that version/ });
   assert.throws(found, (error) => String(error).includes(`in ${directory} (format 3)`));
 });
+
+test('a page on which this process has nothing keeps the other entries of another process', async (t) => {
+  const { directory, ledger, lifetime, found } = open(t);
+  ledger.open();
+  const holdings = ['tcp 1', 'tcp 2'].map((what) => ({
+    kind: 'port',
+    what,
+    owner: lifetime.owner,
+    lifetime: '',
+  }));
+  const [holding = assert.fail(), kept = assert.fail()] = holdings;
+  const leavesOneOfTwo = () => {
+    const another = new Ledger(directory);
+    another.open();
+    for (const one of holdings) another.observe({ step: 'taking', holding: one });
+    ledger.observe({ step: 'gone', holding, seen: 'gone' });
+    assert.deepEqual(
+      found().map(({ entries }) => entries),
+      [[kept]],
+    );
+    another.remove('one');
+  };
+  // This process has had something on the page.
+  await lifetime.acquire({ ...plain, kind: 'port', what: 'tcp 3', take: () => {} });
+  await lifetime.end();
+  leavesOneOfTwo();
+  // This process could not write anything on the page.
+  mkdirSync(join(directory, 'one/.facts.json'), { recursive: true });
+  assert.throws(() => ledger.note('one', {}), { code: 'ledger.not_written' });
+  rmSync(directory, { recursive: true });
+  leavesOneOfTwo();
+});

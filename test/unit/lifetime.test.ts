@@ -266,13 +266,15 @@ suite('tasks', () => {
     await lifetime.defer('cleanup', () => ran.push('cleanup'));
     await lifetime.track('quick', Promise.resolve());
     void lifetime.track('hangs', never());
+    void lifetime.acquire(pretendedResource('slow', [], { take: never }));
     const ended = lifetime.end();
     t.mock.timers.tick(DEFAULT_DEADLINE);
     const failures = await ended;
     assert.deepEqual(
       failures.map(({ what }) => what),
-      ['hangs'],
+      ['hangs', 'taking thing slow'],
     );
+    assert.match(String(failures[0]?.error), /the tasks of parent did not finish/);
     assert.deepEqual(reported, failures);
     assert.deepEqual(ran, ['cleanup']);
   });
@@ -539,5 +541,23 @@ suite('children', () => {
     await parent.end();
     assert.equal(asked, 1, 'the parent still held children that had ended');
     assert.equal(last.signal.aborted, true);
+  });
+});
+
+suite('leaving', () => {
+  test('a lifetime that is left undoes nothing, holds nothing, and detaches its resources and its children', async () => {
+    const log: string[] = [];
+    const { lifetime, reported } = reporting();
+    await lifetime.defer('cleanup', () => log.push('cleanup'));
+    await lifetime.acquire(pretendedResource('a', [], { release: () => log.push('release a') }));
+    const child = lifetime.child('child');
+    const detached = { release: () => log.push('release b'), leave: () => log.push('leave b') };
+    await child.acquire(pretendedResource('b', [], detached));
+    const reason = new Error('another process takes over');
+    assert.deepEqual(await lifetime.leave(reason), []);
+    assert.equal(child.signal.reason, reason);
+    assert.deepEqual(log, ['leave b']);
+    assert.deepEqual(lifetime.holdings.list(), []);
+    assert.deepEqual(reported, []);
   });
 });
