@@ -49,7 +49,7 @@ SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
 .PHONY: build upload run rundev runstaging runprod demo test bench soak chaos fuzz mutants kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool demo-nodes docker-cli compose registry sudo zsh docs packages
-.PHONY: seed-iso seed-tools browser chaos-nodes console console-pictures demo-console
+.PHONY: seed-iso seed-tools browser chaos-nodes upgrades chaos-upgrades console console-pictures demo-console
 
 build: $(TARBALL) ## Build the executable, and the tarball with everything that is installed on a host
 
@@ -113,6 +113,12 @@ chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_module
 
 chaos-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Kill the service and Docker DEATHS=40 times while they replace nodes; SEED repeats a sequence
 	@$(AS_ROOT) NODE_DEATHS=$(or $(DEATHS),40) $(NODE) test/run.ts test/chaos/nodes.test.ts
+
+upgrades: docker shell config-tools $(LAUNCHER) $(ADDON) build/seccomp.json | node_modules/.stamp ## Upgrade a busy host with 20 containers COUNT=50 times, and check that nothing is lost
+	@$(AS_ROOT) UPGRADES=$(or $(COUNT),50) $(NODE) test/run.ts test/integration/busy-upgrades.test.ts
+
+chaos-upgrades: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(ADDON) build/seccomp.json | node_modules/.stamp ## Kill the old or the new service, the launcher, bury or Docker at every step of an upgrade, or at DEATHS=20 of them; ONLY="new: docker" selects steps, SEED repeats a sequence
+	@$(AS_ROOT) DEATHS=$(or $(DEATHS),1000) ONLY="$(ONLY)" $(NODE) test/run.ts test/integration/dying-upgrades.test.ts
 
 fuzz: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Send INPUTS=100000 almost valid inputs to every parser of external bytes, or to ONLY="https archives …"
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/test/fuzz/fuzz.ts $(or $(INPUTS),100000) $(ONLY)

@@ -4,14 +4,13 @@ import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { NODE_FLAGS } from '../../scripts/node-flags.ts';
 import { Operator } from '../support/operator.ts';
 import { Person } from '../support/person.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { containerOn, importShellImage } from '../support/shell-image.ts';
 import { until } from '../support/site.ts';
-import { TerminalClient } from '../support/terminal-client.ts';
+import { commandQuery, TerminalFollower } from '../support/terminal-follower.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../src/ecs-host-service.ts');
@@ -55,74 +54,6 @@ async function upgrade({ service, descriptors }: { service: ServiceProcess; desc
   await until('the store is empty', () => descriptorsOf(service.child.pid) === descriptors);
 }
 
-/** A client of a program that reattaches whenever the service tells it to. */
-class Follower implements Disposable {
-  readonly #root: string;
-  readonly #chunks: Buffer[] = [];
-  #client: TerminalClient | undefined;
-  /** The input that was sent while there was a connection. */
-  typed = '';
-
-  constructor(root: string) {
-    this.#root = root;
-  }
-
-  async open(path: string): Promise<void> {
-    this.#client = await TerminalClient.open(this.#root, path, (bytes) => this.#chunks.push(bytes));
-  }
-
-  get client(): TerminalClient {
-    return this.#client as TerminalClient;
-  }
-
-  get output(): string {
-    return Buffer.concat(this.#chunks).toString();
-  }
-
-  get bytes(): number {
-    return this.#chunks.reduce((sum, { length }) => sum + length, 0);
-  }
-
-  /** Resolves when the program has ended. @returns its exit code */
-  async follow(): Promise<unknown> {
-    const { terminal } = this.client;
-    for (;;) {
-      const { client } = this;
-      await client.until(() => client.isClosed);
-      const { type, exitCode } = client.told.at(-1) ?? {};
-      if (type === 'ended') return exitCode;
-      assert.equal(client.closed, 1012);
-      const after = this.bytes;
-      const isBack = () =>
-        this.open(`/terminals/${terminal}/attach?after=${after}`).then(
-          () => true,
-          () => false,
-        );
-      await until('it is attached again', isBack);
-      assert.equal(this.client.told[0]?.after, after);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.client.socket.terminate();
-  }
-
-  /** Sends input continuously, until it is told to stop. */
-  async typeUntil(isOver: () => boolean): Promise<void> {
-    for (let i = 0; !isOver(); i++) {
-      const letter = String.fromCharCode(97 + (i % 26));
-      this.client.socket.send(Buffer.from(letter), (error) => {
-        if (!error) this.typed += letter;
-      });
-      await pause(5);
-    }
-  }
-}
-
-function query(...words: readonly string[]): string {
-  return words.map((word) => `command=${encodeURIComponent(word)}`).join('&');
-}
-
 /** @returns the number of numbered lines; each must occur once, in order */
 function countNumbers(output: string): number {
   const numbers = output.split('\n').filter((line) => /^\d+$/.test(line));
@@ -134,7 +65,7 @@ function countNumbers(output: string): number {
 
 /** Upgrades twice while `numbers` prints and somebody types, and checks all that was printed and typed. */
 async function upgradeUnder(
-  follower: Follower,
+  follower: TerminalFollower,
   { root, service, descriptors }: Awaited<ReturnType<typeof begin>>,
 ) {
   const ended = follower.follow();
@@ -164,16 +95,16 @@ async function upgradeUnder(
 
 test('across upgrades in a row, a client at a terminal misses no output, and what it types arrives', async () => {
   const begun = await begin();
-  using follower = new Follower(begun.root);
+  using follower = new TerminalFollower(begun.root);
   await follower.open(
-    `/containers/${begun.id}/terminal?columns=80&rows=24&${query('/bin/sh', '-c', numbers())}`,
+    `/containers/${begun.id}/terminal?columns=80&rows=24&${commandQuery('/bin/sh', '-c', numbers())}`,
   );
   await upgradeUnder(follower, begun);
 });
 
 test('across upgrades in a row, a client at a shell on the host misses no output, and what it types arrives', async () => {
   const begun = await begin({ HOST_SHELL_USER: 'root', HOST_SHELL_AS_ROOT: 'yes' });
-  using follower = new Follower(begun.root);
+  using follower = new TerminalFollower(begun.root);
   await follower.open('/host/terminal?columns=80&rows=24');
   follower.client.type(`exec sh -c '${numbers('/run/test/stop').replaceAll('\n', ' ')}'\r`);
   await upgradeUnder(follower, begun);
@@ -181,8 +112,8 @@ test('across upgrades in a row, a client at a shell on the host misses no output
 
 test('a service that fails to start leaves the terminals unchanged for the next one', async () => {
   const { root, id, service, ...before } = await begin();
-  using follower = new Follower(root);
-  await follower.open(`/containers/${id}/terminal?${query('/bin/sh', '-c', numbers())}`);
+  using follower = new TerminalFollower(root);
+  await follower.open(`/containers/${id}/terminal?${commandQuery('/bin/sh', '-c', numbers())}`);
   const ended = follower.follow();
   writeFileSync(join(root, 'fails'), '');
   await upgrade({ service, ...before });

@@ -2,18 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
-import { type IncomingMessage, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { request as askHttps } from 'node:https';
-import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { pathsBelow } from '../../host/paths.ts';
+import { Ledger } from '../../lifetime/ledger.ts';
 import { handOverFile } from '../../src/hand-over/goes-on.ts';
+import { BusyCallers, callApi, callDocker } from '../support/busy-callers.ts';
 import { askTcp, claim, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
-import { Operator } from '../support/operator.ts';
 import { Receiver } from '../support/receiver.ts';
 import { NEXT_OPERATOR_TOKEN, OPERATOR_TOKEN } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
-import { hostTwo, KILLED, running, Site, until } from '../support/site.ts';
+import { end, hostTwo, KILLED, running, Site, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 import { World } from '../support/world.ts';
 
@@ -61,6 +61,23 @@ test('several upgrades in a row end no container, and each service continues whe
   assert.equal(await service.stop(), 0);
 });
 
+test('when a container ends after a hand-over, the ledger has nothing of it but its Docker container', async () => {
+  const site = new Site(host);
+  const service = await host.start({ launcher: [], env: { ROOT: site.root } }).ready();
+  const { claimed } = await hostTwo(host, service);
+  const id = await host.containerIdOf(claimed);
+  service.child.kill('SIGUSR1');
+  await service.message('took the host over');
+  await end(host, claimed);
+  await service.gone(id);
+  const page = new Ledger(pathsBelow(site.root).ledger).open().find(({ name }) => name === id);
+  assert.deepEqual(
+    page?.entries.map(({ kind }) => kind),
+    ['docker container'],
+  );
+  assert.equal(await service.stop(), 0);
+});
+
 test('after a hand-over, the host sends heartbeats under the same registration, and none says that it dies', async () => {
   const world = await World.open();
   const env = { ...world.settings, APP_ENV: 'localdev', ROOT: host.newRoot() };
@@ -82,47 +99,22 @@ test('after a hand-over, the host sends heartbeats under the same registration, 
   await world.close();
 });
 
-/** @returns the status of an answer from Docker, through the service's socket */
-async function askDocker(socketPath: string): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  request({ socketPath, path: '/_ping', agent: false }, (response) => {
-    response
-      .resume()
-      .on('end', () => resolve(response.statusCode ?? 0))
-      .on('error', reject);
-  })
-    .on('error', reject)
-    .end();
-  return await promise;
-}
-
-/** Calls again and again, each time on a new connection, until `isOver`. @returns the number of answers */
-async function callUntil(isOver: () => boolean, call: () => Promise<number>): Promise<number> {
-  let answers = 0;
-  for (; !isOver(); answers++) assert.equal(await call(), 200);
-  return answers;
-}
-
 test('while a service hands its host over, every call on a new connection is answered', async () => {
   const site = new Site(host);
   const service = await host.start({ launcher: [], env: { ROOT: site.root } }).ready();
   const { port } = await hostTwo(host, service);
-  const operator = new Operator(site.root);
-  let isOver = false;
-  const callers = [
-    () => operator.get('/v1/containers').then(({ status }) => status),
+  const callers = new BusyCallers([
+    callApi(site.root),
     () => token(service, port).then(({ status }) => status),
-    () => askDocker(join(site.runDirectory, 'docker.sock')),
-  ].map((call) => callUntil(() => isOver, call));
-  const answered = Promise.all(callers);
+    callDocker(site.root),
+  ]);
   for (let upgrades = 0; upgrades < 3; upgrades++) {
     const from = service.lines.length;
     service.child.kill('SIGUSR1');
-    await Promise.race([answered, service.message('took the host over', from)]);
+    await Promise.race([callers.failure, service.message('took the host over', from)]);
     await service.line(({ msg, step }) => msg === 'step done' && step === 'heartbeats', from);
   }
-  isOver = true;
-  for (const answers of await answered) assert.ok(answers > 3);
+  for (const answers of await callers.end()) assert.ok(answers > 3);
   assert.equal(await service.stop(), 0);
 });
 

@@ -20,6 +20,8 @@ export interface StartOptions {
   readonly flags?: readonly string[];
   /** Options of the launcher, which then supervises the service and runs bury. */
   readonly launcher?: readonly string[];
+  /** What the launcher runs instead of bury. */
+  readonly bury?: readonly string[];
   /** The time limit of every wait, in milliseconds. */
   readonly patience?: number;
 }
@@ -29,7 +31,7 @@ const HERE = import.meta.dirname;
 const { NODE_COMPILE_CACHE } = process.env;
 const COMPILE_CACHE = NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {};
 /** Without the sources, for example in the guest, the bundle is named. */
-const SERVICE = process.env.TEST_SERVICE ?? join(HERE, '../../src/ecs-host-service.ts');
+export const SERVICE = process.env.TEST_SERVICE ?? join(HERE, '../../src/ecs-host-service.ts');
 
 export class ServiceProcess extends ServiceLog {
   readonly child: ChildProcess;
@@ -44,6 +46,7 @@ export class ServiceProcess extends ServiceLog {
       arguments: words = [],
       flags = [],
       launcher,
+      bury = [process.execPath, ...NODE_FLAGS, SERVICE, 'bury'],
       patience = 60_000,
     }: StartOptions = {},
   ) {
@@ -59,7 +62,6 @@ export class ServiceProcess extends ServiceLog {
     const command = executable
       ? [executable, ...words]
       : [process.execPath, ...NODE_FLAGS, ...flags, program, ...words];
-    const bury = [process.execPath, ...NODE_FLAGS, SERVICE, 'bury'];
     const [file = '', ...rest] = launcher ? [LAUNCHER, ...launcher, ...command, '--', ...bury] : command;
     this.child = spawn(file, rest, {
       env: { PATH: process.env.PATH, ...settings, ...env },
