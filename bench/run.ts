@@ -22,6 +22,7 @@ const MEASUREMENTS = [
   'hostile-neighbours',
   'spot-notice',
   'death',
+  'hand-over',
   'node-library',
   'release',
   'nodes',
