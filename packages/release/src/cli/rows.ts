@@ -18,6 +18,7 @@ const LOCK_TIMEOUT: OptionRow = {
   flags: '--lock-timeout <TIME>',
   meaning: 'how long to wait for the lock, such as 10m, or 0; the default is release.timeout',
 };
+const HOLD: OptionRow = { flags: '--hold <REASON>', meaning: 'let no release begin until "unlock"' };
 const FORCE: OptionRow = {
   flags: '--force-new-deployment',
   meaning: 'replace the tasks of all services, even if nothing in their task definitions changed',
@@ -185,11 +186,7 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'lock',
     summary: 'print who has the lock of the stage; with --hold, take it for a person',
-    options: [
-      { flags: '--hold <REASON>', meaning: 'let no release change the stage until "unlock"' },
-      DRY_RUN,
-      LOCK_TIMEOUT,
-    ],
+    options: [HOLD, DRY_RUN, LOCK_TIMEOUT],
     example: 'lock --hold "the database is moved" --stage production',
     load: async () => (await import('./record-commands.ts')).lock,
   },
