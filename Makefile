@@ -118,7 +118,7 @@ upgrades: docker shell config-tools $(LAUNCHER) $(ADDON) build/seccomp.json | no
 	@$(AS_ROOT) UPGRADES=$(or $(COUNT),50) $(NODE) test/run.ts test/integration/busy-upgrades.test.ts
 
 chaos-upgrades: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(ADDON) build/seccomp.json | node_modules/.stamp ## Kill the old or the new service, the launcher, bury or Docker at every step of an upgrade, or at DEATHS=20 of them; ONLY="new: docker" selects steps, SEED repeats a sequence
-	@$(AS_ROOT) DEATHS=$(or $(DEATHS),1000) ONLY="$(ONLY)" $(NODE) test/run.ts test/integration/dying-upgrades.test.ts
+	@$(AS_ROOT) DEATHS=$(or $(DEATHS),1000) ONLY="$(ONLY)" $(NODE) test/run.ts test/chaos/upgrades.test.ts
 
 fuzz: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Send INPUTS=100000 almost valid inputs to every parser of external bytes, or to ONLY="https archives …"
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/test/fuzz/fuzz.ts $(or $(INPUTS),100000) $(ONLY)
