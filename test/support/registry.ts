@@ -60,14 +60,15 @@ export class Registry implements AsyncDisposable {
 
   /**
    * Adds an image that runs a script in the distribution's static busybox. A second call moves its tag.
-   * @param healthCheck another script, which runs each second
+   * @param healthCheck another script, which runs each second. It fails only by its exit code, because even `true` takes
+   * more than a second on a busy machine.
    * @returns its name
    */
   addScript(name: string, script: string, healthCheck?: string, tag = 'latest'): string {
     const layer = tarOf('--transform=s,^,bin/,', '-C', '/bin', 'busybox');
     const [second, sh] = [1e9, ['/bin/busybox', 'sh', '-c']];
     const check = healthCheck && {
-      Healthcheck: { Test: ['CMD', ...sh, healthCheck], Interval: second, Timeout: second, Retries: 2 },
+      Healthcheck: { Test: ['CMD', ...sh, healthCheck], Interval: second, Timeout: 60 * second, Retries: 2 },
     };
     const image = this.#publish(name, [layer], { Cmd: [...sh, script], ...check }, { tag });
     return tag === 'latest' ? image : `${image}:${tag}`;
