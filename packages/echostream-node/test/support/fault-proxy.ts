@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 
 /**
- * Refuse: nothing happened. Reset: the request was executed, and its answer breaks off. Throttle and expire: AWS's own errors.
+ * Refuse: nothing happened. Reset: the request was executed, and its answer breaks off. Throttle and expire: the service's own
+ * errors.
  * Slow: the answer is late. Fail one: one entry of a batch is not passed on.
  */
 export type Break = 'pass' | 'refuse' | 'reset' | 'throttle' | 'expire' | 'slow' | 'fail one';
@@ -19,7 +20,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #target: () => string;
   readonly url: string;
-  /** Decides by the action, such as `ReceiveMessage`. */
+  /** Decides by the action, such as `ReceiveMessage`. A call to AppSync has none. */
   decide: (action: string) => Break = () => 'pass';
   readonly broken = new Map<Break, number>();
 
@@ -50,6 +51,8 @@ export class FaultProxy implements AsyncDisposable {
     const what = this.decide(action);
     this.broken.set(what, (this.broken.get(what) ?? 0) + 1);
     if (what === 'refuse') return void given.socket.destroy();
+    if (action === '' && what === 'throttle') return answer(response, 429, {});
+    if (action === '' && what === 'expire') return answer(response, 401, {});
     if (what === 'throttle')
       return answer(response, 400, { __type: 'ThrottlingException', message: 'Rate exceeded' });
     if (what === 'expire')

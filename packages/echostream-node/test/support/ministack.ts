@@ -119,6 +119,11 @@ export class Ministack implements AsyncDisposable {
     };
   }
 
+  /** Sets the answer of a query of an API that `makeIdentity` has made. */
+  async answer(appsyncEndpoint: string, query: string, result: unknown): Promise<void> {
+    await this.#resolve(new URL('.', appsyncEndpoint).pathname.slice(0, -1), query, result);
+  }
+
   async #makeApi(answers: Answers): Promise<string> {
     const made = await this.#call('POST', '/v1/apis', 'appsync', {
       name: 'echo',
@@ -130,18 +135,20 @@ export class Ministack implements AsyncDisposable {
       definition: Buffer.from(SCHEMA).toString('base64'),
     });
     await this.#call('POST', `${api}/datasources`, 'appsync', { name: 'none', type: 'NONE' });
-    for (const [fieldName, answer] of Object.entries(answers)) {
-      const code = `export const request = () => ({ payload: ${JSON.stringify(answer)} });
-        export const response = (ctx) => ctx.result;`;
-      const runtime = { name: 'APPSYNC_JS', runtimeVersion: '1.0.0' };
-      await this.#call('POST', `${api}/types/Query/resolvers`, 'appsync', {
-        fieldName,
-        dataSourceName: 'none',
-        code,
-        runtime,
-      });
-    }
+    for (const [query, result] of Object.entries(answers)) await this.#resolve(api, query, result);
     return apiId;
+  }
+
+  async #resolve(api: string, fieldName: string, result: unknown): Promise<void> {
+    const code = `export const request = () => ({ payload: ${JSON.stringify(result)} });
+      export const response = (ctx) => ctx.result;`;
+    const runtime = { name: 'APPSYNC_JS', runtimeVersion: '1.0.0' };
+    await this.#call('POST', `${api}/types/Query/resolvers`, 'appsync', {
+      fieldName,
+      dataSourceName: 'none',
+      code,
+      runtime,
+    });
   }
 
   async #call(
