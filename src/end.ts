@@ -113,9 +113,10 @@ export interface Ended {
 
 /**
  * Ends everything and sets the exit code: 0 only after a requested stop that left nothing behind.
+ * @param isTakingOver whether the clean-up after this process ends what the previous service has handed over
  * @returns the number of containers that keep running, and what else is left on this host
  */
-export async function endService(cause: Cause, service: Ended): Promise<number> {
+export async function endService(cause: Cause, service: Ended, isTakingOver = () => false): Promise<number> {
   const { root, starting, gate, reporting, log } = service;
   const why = cause.kind === 'asked' ? `asked to stop by ${cause.by}` : `died: ${messageOf(cause.error)}`;
   starting.abort(new Error(why));
@@ -142,8 +143,9 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   const saves = await finishSaves(service);
   if (cause.kind === 'asked') await stop.tell();
   if (cause.kind === 'asked' && (await service.countUnsaved()) === 0) await service.heeding.finish();
-  // The clean-up after this process needs the owner of what could not be released.
-  if (alive > 0 || root.holdings.hasFailed) await service.presence?.lifetime.leave(new Error(why));
+  // The clean-up after this process needs the owner of what could not be released, or was not taken over.
+  if (alive > 0 || root.holdings.hasFailed || isTakingOver())
+    await service.presence?.lifetime.leave(new Error(why));
   const failures = await root.end(new Error(why));
   await root.holdings.retry();
   const held = root.holdings.list();

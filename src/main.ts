@@ -75,7 +75,7 @@ async function live(service: Service, { end, watchdog, environment }: Watched): 
     dieHandingOver(error, service),
   );
   if (typeof handedOver === 'number') return handedOver;
-  await endService(handedOver ?? cause, service);
+  await endService(handedOver ?? cause, service, () => service.passing.handed !== undefined);
   return undefined;
 }
 
