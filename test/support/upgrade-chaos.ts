@@ -104,7 +104,8 @@ export class DyingUpgrade {
         entry: '../chaos/dying-in-upgrade.ts',
         arguments: [JSON.stringify(this.#death)],
         env: this.#env,
-        launcher: [],
+        // A busy machine is no death.
+        launcher: ['--watchdog', '60'],
         ...(bury && { bury: ['sh', '-c', DYING_BURY[bury]] }),
       })
       .ready();
