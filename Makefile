@@ -115,7 +115,7 @@ chaos-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## K
 	@$(AS_ROOT) NODE_DEATHS=$(or $(DEATHS),40) $(NODE) test/run.ts test/chaos/nodes.test.ts
 
 upgrades: docker shell config-tools $(LAUNCHER) $(ADDON) build/seccomp.json | node_modules/.stamp ## Upgrade a busy host with 20 containers COUNT=50 times, and check that nothing is lost
-	@$(AS_ROOT) UPGRADES=$(or $(COUNT),50) $(NODE) test/run.ts test/integration/busy-upgrades.test.ts
+	@$(AS_ROOT) UPGRADES=$(or $(COUNT),50) $(NODE) test/run.ts test/integration/hand-over-busy-host.test.ts
 
 chaos-upgrades: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(ADDON) build/seccomp.json | node_modules/.stamp ## Kill the old or the new service, the launcher, bury or Docker at every step of an upgrade, or at DEATHS=20 of them; ONLY="new: docker" selects steps, SEED repeats a sequence
 	@$(AS_ROOT) DEATHS=$(or $(DEATHS),1000) ONLY="$(ONLY)" $(NODE) test/run.ts test/chaos/upgrades.test.ts

@@ -205,25 +205,21 @@ export function terminalProgram(command: string): (agent: SessionAgent) => Progr
     const [file = 'sh', ...words] = splitWords(command);
     const child = spawn(file, words, { cols: 80, rows: 24, encoding: null });
     child.onData((data) => agent.output(1, Buffer.from(data)));
-    let isRunning = true;
-    child.onExit(() => {
-      isRunning = false;
-      void agent.flushed().then(() => agent.close(''));
-    });
+    child.onExit(() => void agent.flushed().then(() => agent.close('')));
+    /** The process may have ended, also before this one learns it. */
+    const unlessEnded = (act: () => void) => {
+      try {
+        act();
+      } catch {}
+    };
     return {
       input: (type, payload) => {
         if (type === 1) child.write(payload as unknown as string);
         if (type !== 3) return;
         const { cols, rows } = JSON.parse(payload.toString());
-        if (isRunning) child.resize(cols, rows);
+        unlessEnded(() => child.resize(cols, rows));
       },
-      stop: () => {
-        try {
-          child.kill('SIGKILL');
-        } catch {
-          // The process has ended.
-        }
-      },
+      stop: () => unlessEnded(() => child.kill('SIGKILL')),
     };
   };
 }
