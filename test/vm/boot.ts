@@ -18,7 +18,7 @@ const ROOT = join(import.meta.dirname, '../..');
 /** The output of the guest's last run. */
 const KEPT = join(ROOT, 'build/guest');
 /** Seconds after which a guest that has not ended is switched off. */
-const PATIENCE = 2400;
+const PATIENCE = 3600;
 /** The last line of the report. */
 const END = /^guest: exit code (\d+)$/;
 
