@@ -161,8 +161,9 @@ test('all keys of the secret that IDENTITY names are checked', () => {
   assert.deepEqual(identityProblems('hunter2'), ['it is not JSON']);
 });
 
-test('verify simulates each right by name, on the resources of the stage', () => {
-  const config = configOf(
+/** A configuration with something that needs each kind of right. */
+const shop = (more: string) =>
+  configOf(
     `
 application: shop
 stages:
@@ -170,11 +171,15 @@ stages:
 images: { web: { repository: web } }
 services: { portal: { service: portal, suspendAutoScaling: true, containers: { app: { image: web } } } }
 tasks: { before: [{ name: migrate, family: job }] }
+${more}
 `,
     'live',
     {},
     'the file',
   );
+
+test('verify simulates each right by name, on the resources of the stage', () => {
+  const config = shop('');
   const secret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:x-AbCdEf';
   const definition = {
     ...{ executionRoleArn: 'arn:aws:iam::123456789012:role/execution', tags: [] },
@@ -205,19 +210,8 @@ tasks: { before: [{ name: migrate, family: job }] }
 });
 
 test('the rights that the documents list are those that verify asks IAM about', () => {
-  const config = configOf(
-    `
-application: shop
-stages:
-  live: { account: '123456789012', region: eu-west-1, cluster: c, record: s3://bucket/x }
-images: { web: { repository: web } }
-services: { portal: { service: portal, suspendAutoScaling: true, containers: { app: { image: web } } } }
-scheduled: { nightly: { families: 'job-*', rule: nightly, schedule: rate(1 day), containers: {} } }
-tasks: { before: [{ name: migrate, family: job }] }
-`,
-    'live',
-    {},
-    'the file',
+  const config = shop(
+    "scheduled: { nightly: { families: 'job-*', rule: nightly, schedule: rate(1 day), containers: {} } }",
   );
   const logConfiguration = { logDriver: 'awslogs' as const, options: { 'awslogs-group': '/ecs/shop' } };
   const definition = { tags: [], taskRoleArn: 'role', containerDefinitions: [{ logConfiguration }] };
