@@ -1,6 +1,7 @@
 /** The managed nodes of the host: the nodes in the feed, the running ones, the planned steps, and the history. */
 
 import { useState } from 'preact/hooks';
+import { Head } from '../parts/head.tsx';
 import { Confirm, Empty, Failure, State } from '../parts/notice.tsx';
 import { Scrolls } from '../parts/scrolls.tsx';
 import { Ago } from '../parts/time.tsx';
@@ -148,15 +149,7 @@ function Table({ all }: { readonly all: readonly Node[] }) {
   return (
     <Scrolls class="scrolls" label="Table of nodes">
       <table class="wide nodes">
-        <thead>
-          <tr>
-            {['Node', 'State', 'Since', 'Wanted image', 'Runs digest', 'Cause'].map((name) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Head names={['Node', 'State', 'Since', 'Wanted image', 'Runs digest', 'Cause']} />
         <tbody>
           {all.map(({ name, state, since, image, digest, cause }) => (
             <tr key={name}>

@@ -1,5 +1,6 @@
 /** The two parts of a receipt: the states of a container with their causes, and the resources that it holds or held. */
 
+import { Head } from '../parts/head.tsx';
 import { State } from '../parts/notice.tsx';
 import { Scrolls } from '../parts/scrolls.tsx';
 import { duration } from '../parts/spans.ts';
@@ -49,14 +50,7 @@ export function Resources({ receipt: { resources, ended } }: { readonly receipt:
       <h2 id="held-title">What it holds</h2>
       <Scrolls class="scrolls" label="Table of resources">
         <table class="wide">
-          <thead>
-            <tr>
-              <th scope="col">Kind</th>
-              <th scope="col">What</th>
-              <th scope="col">Acquired</th>
-              <th scope="col">Released</th>
-            </tr>
-          </thead>
+          <Head names={['Kind', 'What', 'Acquired', 'Released']} />
           <tbody>
             {resources.map(({ kind, what, allotted, released, seen, failed }) => (
               <tr key={`${kind}${what}${allotted}`}>

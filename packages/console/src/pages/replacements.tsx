@@ -1,5 +1,6 @@
 /** The containers of a node that were replaced or removed, with the cause. They are kept across restarts of the service. */
 
+import { Head } from '../parts/head.tsx';
 import { Empty, Failure } from '../parts/notice.tsx';
 import { Scrolls } from '../parts/scrolls.tsx';
 import { duration } from '../parts/spans.ts';
@@ -26,15 +27,7 @@ export function Replacements({ node, container }: { readonly node: string; reado
       {value && value.receipts.length > 0 && (
         <Scrolls class="scrolls" label="Table of replaced containers">
           <table class="wide">
-            <thead>
-              <tr>
-                {['Container', 'Removed', 'Ran', 'Exit code', 'Image', 'Cause'].map((name) => (
-                  <th key={name} scope="col">
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
+            <Head names={['Container', 'Removed', 'Ran', 'Exit code', 'Image', 'Cause']} />
             <tbody>
               {value.receipts.map(({ container: id, removed, started, ended = removed, ...one }) => (
                 <tr key={id}>
