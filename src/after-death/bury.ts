@@ -7,7 +7,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { claimedIn, projectsIn, removeUnclaimed } from '../../container/after-death/take-over.ts';
 import { clearLimits } from '../../container/disk-quotas.ts';
 import { HostedDocker } from '../../container/hosted-docker.ts';
@@ -27,7 +27,7 @@ import { childEnvironment, loadSettings, type Settings } from '../../settings/lo
 import { SHELL_SCOPES } from '../../ttys/shell-scope.ts';
 import { giveBackLeft } from '../front-console.ts';
 import { judge, type Verdict } from '../hand-over/after.ts';
-import { unitIn } from '../hand-over/restarter.ts';
+import { unitOfProcess } from '../hand-over/restarter.ts';
 import { SERVICE_PAGE } from '../observe.ts';
 import { ownWords } from '../process/self.ts';
 import { Reporting, serviceFactsIn } from '../reporting.ts';
@@ -64,7 +64,7 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
   let verdict: Verdict = 'none';
   try {
     await lock(lifetime, { run: paths.run, root: paths.root, as: 'bury' });
-    const unit = waitUnit && unitIn(await readFile('/proc/self/cgroup', 'utf8'));
+    const unit = waitUnit && (await unitOfProcess());
     verdict = await judge({ environment, paths, unit, log });
     if (verdict !== 'goes on') await shells();
     const hasFailed = verdict === 'failed';

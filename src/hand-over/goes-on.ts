@@ -4,11 +4,10 @@
  */
 
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Paths, pathsBelow } from '../../host/paths.ts';
 import { createLogger, openStdout } from '../../logging/logger.ts';
-import { HANDED_OVER, isBeingRestarted, unitIn } from './restarter.ts';
+import { HANDED_OVER, isBeingRestarted, unitOfProcess } from './restarter.ts';
 
 export function handOverFile({ run }: Pick<Paths, 'run'>): string {
   return join(run, 'hand-over.json');
@@ -20,9 +19,7 @@ export async function goesOn(words: readonly string[], environment: NodeJS.Proce
   if (EXIT_CODE !== 'exited' || EXIT_STATUS !== String(HANDED_OVER)) return false;
   if (!existsSync(handOverFile(pathsBelow(ROOT || '/')))) return false;
   const log = createLogger({ level: 'info', stream: await openStdout(false) });
-  const unit = words.includes('--wait-unit')
-    ? unitIn(await readFile('/proc/self/cgroup', 'utf8').catch(() => ''))
-    : undefined;
+  const unit = words.includes('--wait-unit') ? await unitOfProcess() : undefined;
   if (unit && !(await isBeingRestarted(unit, environment, log))) return false;
   log.info('a hand-over is under way; the next service takes over');
   return true;

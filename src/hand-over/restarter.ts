@@ -53,11 +53,16 @@ export async function findRestarter(
 /** @returns the unit as which systemd watches this process; undefined if it does not */
 export async function ownUnit(environment: NodeJS.ProcessEnv): Promise<string | undefined> {
   if (!environment.NOTIFY_SOCKET || isLaunched(environment)) return undefined;
-  return unitIn(await readFile('/proc/self/cgroup', 'utf8').catch(() => ''));
+  return await unitOfProcess();
 }
 
 function isLaunched({ RESTART_STATUS }: NodeJS.ProcessEnv): boolean {
   return RESTART_STATUS === String(HANDED_OVER);
+}
+
+/** @returns the unit of this process; undefined if it is in none of systemd's services */
+export async function unitOfProcess(): Promise<string | undefined> {
+  return unitIn(await readFile('/proc/self/cgroup', 'utf8').catch(() => ''));
 }
 
 /** @returns the unit of a process; undefined if it is in none of systemd's services */
