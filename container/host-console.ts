@@ -20,7 +20,7 @@ import type { Surroundings } from './surroundings.ts';
 
 /** The hierarchy that controls devices, on hosts with cgroup v1. */
 const DEVICES = join(CGROUPS, 'devices');
-/** Milliseconds between checks while Docker starts the container, and between those that only confirm the kernel's. */
+/** Milliseconds between checks while Docker starts the container, and between checks if the kernel also reports changes. */
 const BETWEEN = 2;
 const BETWEEN_SURE = 20;
 /**

@@ -110,7 +110,7 @@ function start(service: Service, watchdog: Watchdog): Promise<void> {
     if (handed?.isDraining) service.drain();
     await service.step('heartbeats', () => service.beginHeartbeats());
     watchdog.ready();
-    // What only the start needed. It is a twentieth of the memory.
+    // Returns the memory that only the start needed, about a twentieth of the whole.
     void trimMemory().catch(() => {});
   };
   return service.root.track('starting', steps());

@@ -62,7 +62,7 @@ export class Apart {
   /** Containers that are being started or adopted and are not placed yet. Any new port may belong to one of them. */
   readonly #coming = new Set<ContainerId | 'those of a dead service'>(['those of a dead service']);
   readonly #alone = pLimit(1);
-  /** The pass that has not begun yet, for all who ask meanwhile. */
+  /** The next pass. All callers share it until it begins. */
   #next: Promise<void> | undefined;
   /** The interface indexes of ports that existed before this service started. */
   readonly #old: ReadonlySet<number>;

@@ -56,7 +56,7 @@ export class Refill {
   readonly #claimed = new Map<ContainerId, NodeJS.Timeout>();
   readonly #ending = new Set<ContainerId>();
   #woken = new AbortController();
-  /** Aborts when the pools stay as they are. */
+  /** Aborts when the pools must not change any more. */
   readonly #settling = new AbortController();
   #making: Promise<void> = Promise.resolve();
 
@@ -88,7 +88,10 @@ export class Refill {
     await this.#making;
   }
 
-  /** The container was taken: nothing is made until it is ready, so that its user does not wait longer for it. */
+  /**
+   * Records that a container was taken. Until it is ready, no other one is created, so that its user does not wait
+   * longer.
+   */
   claimed(id: ContainerId): void {
     this.#claimed.set(id, setTimeout(() => this.#settled(id), CALM).unref());
   }
@@ -145,7 +148,7 @@ export class Refill {
     for (const { id, why } of end) void this.end(id, why);
     if (make === undefined) return;
     book.begin(make);
-    // An image is no longer waited for, because that may take long.
+    // From then on, nothing waits for an image, because that may take long.
     const needed = AbortSignal.any([signal, this.#settling.signal]);
     this.#making = this.#make(make, needed).finally(() => this.wake());
   }

@@ -91,7 +91,7 @@ export class WarmPools {
     await this.#refill.settle();
   }
 
-  /** What the next service needs to go on. */
+  /** The data with which the next service continues. */
   get handed(): HandedPools {
     const pools = [...this.#pools].map(([name, { spec, image }]) => ({
       name,

@@ -28,7 +28,7 @@ export const LASTS = 12 * 3_600_000;
  */
 const MOST_SIGNED_OUT = 4096;
 
-/** What one service tells the next about its sessions. It is secret: with the key and a token, one can make cookies. */
+/** What one service tells the next about its sessions. It is secret: whoever has the key and a token can make cookies. */
 export const HandedSessions = Type.Object({
   key: Type.String({ pattern: '^[0-9a-f]{64}$' }),
   signedOut: Type.Array(Type.String()),
@@ -36,7 +36,7 @@ export const HandedSessions = Type.Object({
 
 export type HandedSessions = Static<typeof HandedSessions>;
 
-/** What all sessions of a service have in common, and the next service continues with. */
+/** The data that all sessions of a service share, and with which the next service continues. */
 export class SessionKey {
   readonly signedOut: Set<string>;
   /** Resolves when this service, and no previous one, decides which cookies are valid. */

@@ -40,7 +40,7 @@ export function copyBody({ Config, HostConfig, Mounts }: Found): Dockerode.Conta
   };
 }
 
-/** Names also the volumes that Docker has named itself. */
+/** Also names the volumes whose names Docker has chosen. */
 function mountOf({ Type, Name, Source, Destination: Target, RW }: Found['Mounts'][number]) {
   return {
     Type,

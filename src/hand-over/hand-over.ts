@@ -92,7 +92,7 @@ async function handOver(service: HandingOver, restarter: Restarter): Promise<boo
   return true;
 }
 
-/** No request is accepted after that. */
+/** Afterwards, no request is accepted. */
 async function finishRequests(service: HandingOver): Promise<void> {
   await inTime(REQUESTS, 'finishing requests', () => service.gate.idle(), service);
   service.gate.close();

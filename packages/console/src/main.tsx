@@ -41,7 +41,7 @@ function Page({ at }: { readonly at: Route }) {
     case 'new terminal':
       return <TerminalPage key={`new ${at.id}`} asked={{ container: at.id }} />;
     case 'terminal':
-      // A viewer can only watch, also where the address is somebody else's.
+      // A viewer can only watch, even if the address asks for more.
       return (
         <TerminalPage
           key={`${at.id} ${at.as}`}
@@ -193,7 +193,7 @@ async function begin(): Promise<void> {
   while ((await lookWho()) === undefined) await new Promise((resolve) => setTimeout(resolve, PAUSE));
 }
 
-// The host's state is read while the service still says who is signed in.
+// The console reads the host's state while it still waits to learn who is signed in.
 effect(() => {
   if (isOut.value) return;
   const ended = new AbortController();

@@ -85,7 +85,7 @@ export function parseChange(body: string): Change {
 function concerns(change: Change, node: EchoNode): boolean {
   const { type, name, source, target } = (change.new ?? change.old) as Echo;
   if (type === 'Edge') return source === node.name || target === node.name;
-  // What was removed has no record that could be read.
+  // A removed resource has no record to read.
   if (!change.new || change.new.removed) return false;
   if (type === 'Tenant') return true;
   if (type.endsWith('App')) return name === node.app;

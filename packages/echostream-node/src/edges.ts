@@ -12,7 +12,7 @@ export interface NamedEdge {
 
 export interface EdgesOptions<T> {
   readonly make: (edge: NamedEdge) => T;
-  /** Ends what was made for an edge. Resolves when nothing of it is left to do. */
+  /** Ends the source or the target of an edge. Resolves when it has nothing left to do. */
   readonly leave: (one: T) => Promise<void>;
 }
 
@@ -36,7 +36,7 @@ export class Edges<T> {
     return [...this.#all.values(), ...this.#leaving.keys()];
   }
 
-  /** Makes what new edges need, and ends what removed ones had. An edge with another queue is another edge. */
+  /** Creates what new edges need, and ends what removed ones had. An edge whose queue has changed counts as new. */
   follow(edges: readonly NamedEdge[]): void {
     for (const [name, one] of this.#all) {
       if (!edges.some((edge) => edge.name === name && edge.queue === this.#queues.get(name))) {
@@ -50,7 +50,7 @@ export class Edges<T> {
     }
   }
 
-  /** Resolves when what removed edges had has ended. */
+  /** Resolves when the sources and targets of removed edges have ended. */
   async settle(): Promise<void> {
     await Promise.all(this.#leaving.values());
   }

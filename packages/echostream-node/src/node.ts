@@ -195,7 +195,7 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
   }
 
   /**
-   * Reads from EchoStream again what it knows of the node: its edges, its configuration, and whether it is stopped. Emits
+   * Reads the node from EchoStream again: its edges, its configuration, and whether it is stopped. Emits
    * `config` if the configuration has changed.
    */
   async refresh(): Promise<void> {

@@ -86,7 +86,7 @@ export function isHold(lock: Lock | Hold): lock is Hold {
   return lock.reason !== undefined;
 }
 
-/** Says for what and since when a lock is held. It continues a sentence such as "NAME has the lock". */
+/** Tells why and since when a lock is held. It continues a sentence such as "NAME has the lock". */
 export function claimOf(lock: Lock | Hold, now: number): string {
   const since = (date: string) => wordsOf(Math.max(0, now - Date.parse(date)));
   const age = `taken ${since(lock.takenAt)} ago`;

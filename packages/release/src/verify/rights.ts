@@ -20,13 +20,13 @@ export interface Right {
   readonly on: readonly string[];
   /** true: a policy of the resource itself may allow it as well, which IAM's simulation does not see. */
   readonly isShared?: true;
-  /** What does not work without these rights. A release itself does. */
+  /** The features that need these rights. A release works without them. */
   readonly for?: string;
 }
 
 const ALL = ['*'];
 
-/** Lists what a release of this configuration does. */
+/** Lists the actions of a release of this configuration. */
 export function rightsOf(
   { stage, services = {}, scheduled = {}, tasks = {}, images = {} }: ReleaseConfig,
   definitions: readonly TaskDefinition[],

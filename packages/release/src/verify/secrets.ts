@@ -12,7 +12,7 @@ import { messageOf } from '../errors.ts';
 import { isPlaceholder } from '../placeholder.ts';
 import { bad, type Check, good, unknown, warning } from './check.ts';
 
-/** What a script writes that had no value. */
+/** The output of a script whose value was missing. */
 const NO_VALUE = /^(|null|undefined)$/;
 
 /** arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME[:KEY:STAGE:VERSION] */
