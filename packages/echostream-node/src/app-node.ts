@@ -5,6 +5,7 @@
  * audit records are delivered, and the connections close. All steps share one deadline.
  */
 
+import { before } from './before.ts';
 import { systemClock } from './clock.ts';
 import { Edges, type NamedEdge } from './edges.ts';
 import { EchoStreamError } from './errors.ts';
@@ -275,12 +276,4 @@ function checkCall(method: string, check: (problems: Problems) => void): void {
   const problems = new Problems();
   check(problems);
   problems.throwIfAny(`${method}() cannot do this`);
-}
-
-/** Waits for the work until the deadline. */
-async function before(deadline: AbortSignal, work: Promise<unknown> | undefined): Promise<void> {
-  if (deadline.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  deadline.addEventListener('abort', () => resolve(), { once: true });
-  await Promise.race([work, promise]);
 }

@@ -16,6 +16,7 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { createGzip, gzip } from 'node:zlib';
 import type { StorageAnswer } from './api/queries.ts';
+import { unlessAborted } from './before.ts';
 import { backoff, type Clock } from './clock.ts';
 import { EchoStreamError, messageOf } from './errors.ts';
 
@@ -97,20 +98,6 @@ export class BulkDataStorage {
     } finally {
       this.#fetching = undefined;
     }
-  }
-}
-
-/** Rejects when the signal aborts, and leaves the work as it is. */
-async function unlessAborted<T>(signal: AbortSignal | undefined, work: T): Promise<Awaited<T>> {
-  if (!signal) return await work;
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener('abort', abort);
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }
 

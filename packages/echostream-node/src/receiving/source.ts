@@ -10,6 +10,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
+import { before } from '../before.ts';
 import { backoff, type Clock } from '../clock.ts';
 import { EchoStreamError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -96,11 +97,7 @@ export class Source {
     this.#stopping.abort();
     this.#changed.notify();
     const waiting = [...this.#lanes.values()].flatMap((lane) => lane.splice(0));
-    await unlessAborted(deadline, async () => {
-      await Promise.all([this.#giveBack(waiting), this.#polling]);
-      while (this.#draining.size > 0) await Promise.all(this.#draining);
-      await this.#deleter.settle();
-    });
+    if (!deadline.aborted) await before(deadline, this.#finish(waiting));
     const left = [...this.#held.values()];
     this.#deleter.abandon();
     const running = left.filter(({ id }) => this.#held.has(id));
@@ -109,6 +106,12 @@ export class Source {
     this.#ended.abort();
     await this.#giveBack(running);
     await this.#beating;
+  }
+
+  async #finish(waiting: readonly Held[]): Promise<void> {
+    await Promise.all([this.#giveBack(waiting), this.#polling]);
+    while (this.#draining.size > 0) await Promise.all(this.#draining);
+    await this.#deleter.settle();
   }
 
   async #poll(): Promise<void> {
@@ -258,18 +261,5 @@ export class Source {
     this.#undeleted.add(id);
     const [oldest] = this.#undeleted;
     if (this.#undeleted.size > REMEMBERED && oldest !== undefined) this.#undeleted.delete(oldest);
-  }
-}
-
-/** Resolves when the work is done or the signal has aborted. */
-async function unlessAborted(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const end = (): void => resolve();
-  signal.addEventListener('abort', end);
-  try {
-    await Promise.race([work(), promise]);
-  } finally {
-    signal.removeEventListener('abort', end);
   }
 }
