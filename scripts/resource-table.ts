@@ -1,6 +1,6 @@
 /** Makes a table of every resource that a service held from its log. */
 
-import { align, columnWidths } from '../src/align.ts';
+import { fit } from '../src/align.ts';
 
 /** The fields of a log line that the table uses. */
 interface Line {
@@ -18,12 +18,12 @@ interface Row {
 }
 
 const HEAD: Row = {
-  owner: 'owner',
-  kind: 'resource',
-  what: 'which',
-  allotted: 'allotted',
-  released: 'released',
-  seen: 'seen gone',
+  owner: 'OWNER',
+  kind: 'RESOURCE',
+  what: 'WHICH',
+  allotted: 'ALLOTTED',
+  released: 'RELEASED',
+  seen: 'SEEN GONE',
 };
 
 /** @param lines the log at level debug @param names names of containers by their id */
@@ -65,13 +65,13 @@ function withNames(row: Row, names: ReadonlyMap<string, string>): Row {
     if (owner.endsWith(id)) owner = name;
     what = what.replace(id, '<id>');
   }
+  what = what.replace(/[0-9a-f]{64}/, '<docker id>');
   const path = /^\/.*?(\/(?:fractal|run\/ecs|var\/lib).*)$/.exec(what);
   return { ...row, owner, what: path?.[1] ?? what };
 }
 
 function layOut(rows: readonly Row[]): string {
   const columns = ['owner', 'kind', 'what', 'allotted', 'released', 'seen'] as const;
-  const [head = [], ...others] = rows.map((row) => columns.map((column) => row[column]));
-  const rule = columnWidths([head, ...others]).map((width) => '─'.repeat(width));
-  return align([head, rule, ...others]).join('\n');
+  const cells = rows.map((row) => columns.map((column) => row[column]));
+  return fit(cells, process.stdout.columns).join('\n');
 }

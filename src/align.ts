@@ -42,6 +42,6 @@ function piecesOf(cell: string, width: number): string[] {
   return [cell.slice(0, end), ...piecesOf(cell.slice(end).trimStart(), width)];
 }
 
-export function columnWidths(rows: readonly (readonly string[])[]): number[] {
+function columnWidths(rows: readonly (readonly string[])[]): number[] {
   return (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
 }
