@@ -17,6 +17,7 @@ export const mayAct = computed(() => session.value.state === 'in' && session.val
  * @returns whether a user is signed in; undefined when the service does not answer
  */
 export async function lookWho(): Promise<boolean | undefined> {
+  const before = session.value;
   try {
     const { kind } = await askSession('session');
     if (kind === undefined) return undefined;
@@ -26,10 +27,11 @@ export async function lookWho(): Promise<boolean | undefined> {
     const { status } = troubleOf(error);
     // 429: this address has sent many requests without a session. A valid one is always accepted.
     if (![401, 403, 429].includes(status)) return undefined;
-    const { state } = session.value;
-    if (state === 'in')
+    // A later answer counts, such as that of a sign-in.
+    if (session.value !== before) return session.value.state === 'in';
+    if (before.state === 'in')
       session.value = { state: 'out', why: 'Your session has ended. Sign in again to continue.' };
-    else if (state === 'unknown') session.value = { state: 'out' };
+    else if (before.state === 'unknown') session.value = { state: 'out' };
     return false;
   }
 }
