@@ -22,7 +22,7 @@ import type { ServiceConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
 import type { Ledger } from '../record/ledger.ts';
 import { makeReleaseId } from '../release/deploy.ts';
-import type { Observed } from '../release/observe.ts';
+import { observe } from '../release/observe.ts';
 import { type Plan, planRelease } from '../release/plan.ts';
 import { render } from '../release/task-definition.ts';
 import { type Context, configOfGiven, contextOf } from './context.ts';
@@ -48,19 +48,31 @@ async function up(given: Given, surroundings: Surroundings): Promise<number> {
   if (account !== config.stage.account || region !== config.stage.region)
     throw new ReleaseError('usage', `The stage ${copyOf.stage} is in another account or region.`);
   const images = await resolveImages(context.clients, config);
-  const counts = await makeServices(context, given, surroundings, original, images);
+  const make = () => makeServices(context, given, surroundings, original, images);
   if (given.flag('dry-run')) {
+    const counts = await make();
     const started = [...counts].map(([name, count]) => `${name} (${count} tasks)`).join(', ');
     printResult(given, surroundings, Object.fromEntries(counts), `would start: ${started || 'nothing'}`);
     return 0;
   }
+  let counts: ReadonlyMap<string, number> = new Map();
+  return await carry(given, surroundings, context, {
+    kind: 'deploy',
+    // This runs when the stage is locked, so no other command removes or makes the same services meanwhile.
+    observe: async () => {
+      counts = await make();
+      return await observe(context.cloud, config);
+    },
+    plan: (observed) => planRelease(withCounts(config, counts), observed, images),
+  });
+}
+
+function withCounts(config: ReleaseConfig, counts: ReadonlyMap<string, number>): ReleaseConfig {
   const services = Object.entries(config.services ?? {}).map(([name, one]) => {
     const count = counts.get(name);
     return [name, count === undefined ? one : { ...one, count }];
   });
-  const whole = { ...config, services: Object.fromEntries(services) };
-  const plan = (observed: Observed) => planRelease(whole, observed, images);
-  return await carry(given, surroundings, { ...context, config: whole }, { kind: 'deploy', plan });
+  return { ...config, services: Object.fromEntries(services) };
 }
 
 /**

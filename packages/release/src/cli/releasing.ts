@@ -115,7 +115,7 @@ export async function carry(
   given: Given,
   surroundings: Surroundings,
   context: Context,
-  asked: Pick<Request, 'kind' | 'to' | 'plan'>,
+  asked: Pick<Request, 'kind' | 'to' | 'plan'> & Partial<Pick<Request, 'observe'>>,
 ): Promise<number> {
   const { config, cloud, caller } = context;
   const { stage, timing, application, values } = config;
@@ -123,6 +123,8 @@ export async function carry(
   const ledger = await ledgerOf(context);
   const tools: Tools = { cloud, ledger, clock: systemClock, timing, tell, signal: surroundings.signal };
   const record = await release(tools, {
+    // A rollback depends on the record alone.
+    observe: () => observe(cloud, asked.kind === 'rollback' ? withoutParts(config) : config),
     ...asked,
     application,
     stage: stage.name,
@@ -130,8 +132,6 @@ export async function carry(
     by: ownerOf(caller, surroundings.env),
     ...(values.commit !== undefined && { commit: String(values.commit) }),
     patience: patienceOf(given, timing.timeout),
-    // A rollback depends on the record alone.
-    observe: () => observe(cloud, asked.kind === 'rollback' ? withoutParts(config) : config),
     onWait: waitTeller(tell),
   });
   const took = wordsOf(Date.parse(record.endedAt ?? '') - Date.parse(record.startedAt));

@@ -92,10 +92,15 @@ test('an environment is made from another stage, deployed with its own images, a
   const early = await run(['deploy', ...how], { cwd });
   assert.equal(early.code, 2, early.stderr);
   assert.match(early.stderr, /create the service first with "ecs-release environment up"/);
+  const ecs = await aws.clients.ecs();
+  assert.equal((await run(['lock', '--hold', 'frozen', ...how], { cwd })).code, 0);
+  const held = await run(['environment', 'up', '--lock-timeout', '0', ...how], { cwd });
+  assert.match(held.stderr, /frozen/);
+  assert.deepEqual(await readServices(ecs, 'shop', ['portal-pr-12']), [], 'a locked stage gets no services');
+  assert.equal((await run(['unlock', ...how], { cwd })).code, 0);
   const up = await run(['environment', 'up', ...how], { cwd });
   assert.equal(up.code, 0, up.stderr);
   assert.match(up.stderr, /make the service portal-pr-12 from portal\n/);
-  const ecs = await aws.clients.ecs();
   const [copy] = await readServices(ecs, 'shop', ['portal-pr-12']);
   assert.deepEqual([copy?.running, copy?.taskDefinition.replace(/^.*\//, '')], [1, 'portal-pr-12:1']);
   const { definition } = await readTaskDefinition(ecs, 'portal-pr-12');
