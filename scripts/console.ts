@@ -62,6 +62,7 @@ function page(preloads: readonly string[]): string {
 <link rel="icon" href="${builtFrom('icon.svg')}">
 <link rel="stylesheet" href="${builtFrom('style.css')}">
 <link rel="preload" href="session" as="fetch" crossorigin>
+<link rel="preload" href="/v1/containers?limit=1000" as="fetch" crossorigin>
 ${preloads.map((name) => `<link rel="modulepreload" href="${name}">\n`).join('')}<script type="module" src="${builtFrom('main.js')}"></script>
 <div id="app"><noscript>The console needs JavaScript. Allow it for this host, or use the command line.</noscript></div>
 </html>

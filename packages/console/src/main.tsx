@@ -1,6 +1,6 @@
 /** The frame of the console: the user, the state of the connection, and the navigation. */
 
-import { effect, useSignalEffect } from '@preact/signals';
+import { computed, effect, signal, untracked, useSignalEffect } from '@preact/signals';
 import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ContainerPage } from './pages/container.tsx';
@@ -29,6 +29,8 @@ const PAGES = [
 
 const LINES = { connecting: 'Connecting …', live: 'Live', lost: 'Connection lost; trying again …' } as const;
 const PAUSE = 2000;
+/** Milliseconds for which the first picture waits for its content, so that the browser paints the page once. */
+const SOON = 300;
 
 function Page({ at }: { readonly at: Route }) {
   switch (at.page) {
@@ -200,5 +202,13 @@ effect(() => {
   void follow(ended.signal);
   return () => ended.abort();
 });
-render(<Console />, document.getElementById('app') as HTMLElement);
+const isDue = signal(false);
+setTimeout(() => {
+  isDue.value = true;
+}, SOON);
+const hasContent = computed(() => isOut.value || (session.value.state === 'in' && isLoaded.value));
+effect(() => {
+  if (isDue.value || hasContent.value)
+    untracked(() => render(<Console />, document.getElementById('app') as HTMLElement));
+});
 void begin();

@@ -81,6 +81,8 @@ async function followOnce(signal: AbortSignal, place: Place): Promise<void> {
   };
   try {
     const listed = await readContainers();
+    // The table comes first, because the requests below compete with it for the processor.
+    await painted();
     const query = { after: place.last ?? listed };
     const call = api.GET('/v1/events', { params: { query }, parseAs: 'stream', signal: ended });
     const [body] = await Promise.all([
@@ -109,6 +111,12 @@ async function followOnce(signal: AbortSignal, place: Place): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Waits until the browser has painted what it has. A page in the background paints nothing. */
+async function painted(): Promise<void> {
+  if (!document.hidden) await new Promise((resolve) => requestAnimationFrame(resolve));
+  await new Promise((resolve) => setTimeout(resolve));
 }
 
 let waiting: (() => void)[] = [];
