@@ -279,6 +279,8 @@ export class HostedContainer {
     const kept = this.#dockerId && keepLog(this.#host, this.id, this.#dockerId);
     const failures = await this.#lifetime.end(new ServiceError('container.ended', { id: this.id }));
     await kept;
+    // The next service ends it, and writes its receipt.
+    if (this.#lifetime.hasLeft) return;
     this.#state.move('gone', failures.length === 0 ? ALL_RELEASED : NOT_ALL_RELEASED);
     this.#gone.resolve();
     await this.#host.receipts.end(this.id, this.#dockerId);
@@ -287,9 +289,8 @@ export class HostedContainer {
   }
 
   get #owner(): Owner {
-    const provenGone = () => this.#provenGone();
-    const parts = { id: this.id, purpose: this.#purpose, host: this.#host };
-    return { ...parts, lifetime: this.#lifetime, log: this.#log, provenGone };
+    const parts = { id: this.id, purpose: this.#purpose, host: this.#host, lifetime: this.#lifetime };
+    return { ...parts, log: this.#log, provenGone: () => this.#provenGone() };
   }
 
   async #provenGone(stop?: (id: DockerId) => Promise<void>): Promise<string> {

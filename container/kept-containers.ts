@@ -16,7 +16,7 @@ import type { ContainerId } from './identity.ts';
 import { removeUnanswered } from './unanswered.ts';
 
 /** Milliseconds between the end of a hosted container and the removal of its Docker container. */
-const KEPT_AFTER_END = 10 * 60_000;
+export const KEPT_AFTER_END = 10 * 60_000;
 /** Milliseconds between checks whether another client has removed it. */
 const BETWEEN_LOOKS = 200;
 

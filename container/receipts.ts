@@ -10,7 +10,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DockerId } from '../docker-engine/docker-id.ts';
-import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import { removeDrafts, writeFileAtomically } from '../host/atomic-file.ts';
 import { removeOldest } from '../host/old-files.ts';
@@ -149,13 +149,32 @@ export class Receipts {
   async note(event: HoldingEvent): Promise<void> {
     const { step, holding } = event;
     const gathered = this.#gathered.get(holding.owner.id ?? '');
-    if (!gathered || step === 'taking' || step === 'not taken') return;
+    if (!gathered) return await this.#amend(event);
+    if (step === 'taking' || step === 'not taken') return;
     const { kind, what, takenAt = new Date() } = holding;
     const before = gathered.resources.get(holding)?.allotted ?? gathered.earlier.get(nameOf(holding));
     const allotted = before ?? takenAt;
     gathered.resources.set(holding, { kind, what, allotted, ...outcomeOf(event) });
     if (step === 'gone' && kind === 'terminal') forgetOldestTerminal(gathered.resources);
     if (gathered.written && step !== 'releasing') await this.#write(gathered);
+  }
+
+  /** Adds the removal of a Docker container to the receipt that an earlier service wrote. */
+  async #amend(event: HoldingEvent): Promise<void> {
+    const { kind, owner } = event.holding;
+    if (event.step !== 'gone' || owner.kind !== 'docker container') return;
+    const path = join(this.#directory, `${owner.id}.json`);
+    try {
+      const { resources, ...others }: Written = JSON.parse(await readFile(path, 'utf8'));
+      const gone = { released: new Date(), seen: event.seen };
+      const amended = resources.map((one) =>
+        one.kind === kind && !one.released ? { ...one, ...gone } : one,
+      );
+      await write(path, { ...others, resources: amended });
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT')) return;
+      this.#log.warn({ container: owner.id, why: messageOf(error) }, 'could not write a receipt');
+    }
   }
 
   /** The container is gone. Resolves when its file was written, or when that failed. */
@@ -195,8 +214,7 @@ export class Receipts {
   async #writeNow(gathered: Gathered): Promise<void> {
     const { id: container } = gathered;
     try {
-      const text = `${JSON.stringify(receiptOf(gathered), null, 2)}\n`;
-      await writeFileAtomically(join(this.#directory, `${container}.json`), text, 0o600);
+      await write(join(this.#directory, `${container}.json`), receiptOf(gathered));
     } catch (error) {
       this.#log.warn({ container, why: messageOf(error) }, 'could not write a receipt');
     }
@@ -206,6 +224,10 @@ export class Receipts {
     const ended = [...this.#gathered.values()].filter(({ written }) => written !== undefined);
     if (ended.length > MOST_ENDED) this.#gathered.delete(ended[0]?.id ?? '');
   }
+}
+
+async function write(path: string, receipt: object): Promise<void> {
+  await writeFileAtomically(path, `${JSON.stringify(receipt, null, 2)}\n`, 0o600);
 }
 
 type Begun = Pick<Gathered, 'states' | 'warnings' | 'resources' | 'earlier'>;

@@ -23,6 +23,7 @@ export class Tracker {
   /** Why it accepts no more containers. */
   #closed: 'service.draining' | 'service.stopping' | 'service.nodes_alone' | undefined;
   #opening: () => void = () => {};
+  #hasLetGo = false;
 
   /** @param parent the lifetime of all containers */
   constructor(host: Surroundings, parent: Lifetime) {
@@ -112,6 +113,16 @@ export class Tracker {
   /** Accepts no more containers, because the next service takes over the present ones. */
   handOver(): void {
     this.#closed = 'service.stopping';
+  }
+
+  /** To be called before containers are left to another process. */
+  letGo(): void {
+    this.#hasLetGo = true;
+  }
+
+  /** Whether another process may host containers of this host that are not tracked here. */
+  get hasLetGo(): boolean {
+    return this.#hasLetGo;
   }
 
   /** Accepts no more containers, for good. */

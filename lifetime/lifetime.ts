@@ -6,7 +6,8 @@
  * - Cleanups run last in, first out, once each. Each has a deadline. A failure is reported and does not stop the
  *   others.
  * - The end aborts the signal, then waits for the tasks, then runs the cleanups.
- * - What is registered after the end began is undone at once. Nothing can be taken in an ended lifetime.
+ * - What is registered after the end began is undone at once, or left if the lifetime is. Nothing can be taken in an
+ *   ended lifetime.
  * - A child ends with its parent or before it. A task must never await the end of its own lifetime.
  */
 
@@ -73,6 +74,7 @@ export class Lifetime implements AsyncDisposable {
   #end: Promise<readonly Failure[]> | undefined;
   #whenEnded: () => void = () => {};
   #isLeft = false;
+  #hasLeft = false;
 
   constructor(name: string, options: LifetimeOptions = {}) {
     const { owner = { kind: 'service' }, holdings = new Holdings(), report = () => {} } = options;
@@ -85,6 +87,11 @@ export class Lifetime implements AsyncDisposable {
   /** Aborts when the end begins. */
   get signal(): AbortSignal {
     return this.#abort.signal;
+  }
+
+  /** Whether another process must undo something of it. */
+  get hasLeft(): boolean {
+    return this.#hasLeft;
   }
 
   /** Creates a lifetime within this one. @throws the reason of the end, if this lifetime has begun to end */
@@ -164,7 +171,7 @@ export class Lifetime implements AsyncDisposable {
   }
 
   async #add(cleanup: Cleanup): Promise<void> {
-    if (this.signal.aborted) await this.#cleanUp(cleanup);
+    if (this.signal.aborted) await this.#undo(cleanup);
     else this.#cleanups.add(cleanup);
   }
 
@@ -206,8 +213,7 @@ export class Lifetime implements AsyncDisposable {
     await this.#awaitTasks();
     for (let last = this.#last(); last; last = this.#last()) {
       this.#cleanups.delete(last);
-      if (this.#isLeft) await last.leave?.();
-      else await this.#cleanUp(last);
+      await this.#undo(last);
     }
     this.#whenEnded();
     return this.#failures;
@@ -225,6 +231,12 @@ export class Lifetime implements AsyncDisposable {
     } catch (error) {
       for (const what of this.#tasks.values()) this.#fail(what, error);
     }
+  }
+
+  async #undo(cleanup: Cleanup): Promise<void> {
+    if (!this.#isLeft) return await this.#cleanUp(cleanup);
+    this.#hasLeft = true;
+    await cleanup.leave?.();
   }
 
   async #cleanUp(cleanup: Cleanup): Promise<void> {

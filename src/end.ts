@@ -207,6 +207,7 @@ async function tellDeath(error: unknown, { root, hosting, reporting, log }: Ende
  */
 async function leaveClaimed(why: string, { hosting, log }: Ended): Promise<number> {
   const claimed = (await hosting?.tracker.endUnclaimed({ code: ENDS.died, text: why })) ?? [];
+  hosting?.tracker.letGo();
   for (const container of claimed) {
     log.warn(container.describe(), 'a container in use keeps running');
     await container.leave(why);

@@ -9,14 +9,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { killLeft } from '../../docker-engine/terminal-processes.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
-import type { Page } from '../../lifetime/ledger.ts';
+import type { Entry, Page } from '../../lifetime/ledger.ts';
 import { monotonic } from '../../lifetime/monotonic.ts';
 import { cgroupIn, removeCgroup } from '../cgroups.ts';
 import type { Claimed, ContainerFacts, LeftContainer } from '../facts.ts';
-import { type Handed, type HandedKept, NOTHING_HANDED } from '../handed-over.ts';
+import { type Handed, type HandedContainer, type HandedKept, NOTHING_HANDED } from '../handed-over.ts';
 import type { HostedDocker } from '../hosted-docker.ts';
 import { type ContainerId, isContainerId } from '../identity.ts';
-import type { KeptContainers } from '../kept-containers.ts';
+import { KEPT_AFTER_END, type KeptContainers } from '../kept-containers.ts';
 import { keepLog } from '../kept-logs.ts';
 import { isLeftToMaker } from '../labels.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -53,10 +53,40 @@ export function claimedIn(pages: readonly Page[]): Claimed[] {
 /** The containers that the next service adopts. */
 export function adoptableIn(pages: readonly Page[], { containers }: Handed): LeftContainer[] {
   const handed = new Map(containers.map((one) => [one.id, one]));
+  const entries = new Map(pages.map((page) => [page.name, page.entries]));
   return leftIn(pages).flatMap((left) => {
     const found = handed.get(left.id);
-    if (found) return [{ ...left, handed: found }];
+    if (found) return [{ ...left, handed: withLaterReleases(found, entries.get(left.id) ?? []) }];
     return left.startValues ? [left] : [];
+  });
+}
+
+/** Adds what the previous service released after it had written its record: the ledger no longer has it. */
+function withLaterReleases(handed: HandedContainer, entries: readonly Entry[]): HandedContainer {
+  const held = new Set(entries.map(({ kind, what }) => `${kind} ${what}`));
+  const gone = {
+    released: new Date().toISOString(),
+    seen: 'the previous service removed it from the ledger',
+  };
+  const resources = handed.receipt.resources.map((one) => {
+    const { failed: _, ...others } = one;
+    return one.released || held.has(`${one.kind} ${one.what}`) ? one : { ...others, ...gone };
+  });
+  return { ...handed, receipt: { ...handed.receipt, resources } };
+}
+
+/**
+ * The Docker containers that are still kept, of containers that the previous service ended after it had written its
+ * record.
+ */
+function keptSince(pages: readonly Page[], { containers }: Handed): HandedKept[] {
+  const handed = new Set<string>(containers.map(({ id }) => id));
+  return pages.flatMap(({ name: id, entries, facts }) => {
+    const { dockerId } = (facts ?? {}) as ContainerFacts;
+    const isKept = entries.length > 0 && entries.every(({ owner }) => owner.kind === 'docker container');
+    return handed.has(id) && dockerId && isKept
+      ? [{ id, dockerId, until: monotonic() + KEPT_AFTER_END }]
+      : [];
   });
 }
 
@@ -171,8 +201,9 @@ export async function takeOver(
   tracker: Tracker,
   kept: KeptContainers,
   pages: readonly Page[],
-  handed: Handed = NOTHING_HANDED,
+  given: Handed = NOTHING_HANDED,
 ): Promise<void> {
+  const handed = { ...given, kept: [...given.kept, ...keptSince(pages, given)] };
   const adoptable = adoptableIn(pages, handed);
   await endTerminals(tracker.host, adoptable, handed);
   const { limitPreparations } = tracker.host;

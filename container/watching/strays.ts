@@ -32,7 +32,7 @@ export class Strays {
     const { docker, hostId, log } = this.#tracker.host;
     if (containerId && this.#tracker.has(containerId)) return;
     const found = await docker.inspect(dockerId);
-    if (!found || !isHostedOn(found.labels, hostId)) return;
+    if (!found || !isHostedOn(found.labels, hostId) || this.#tracker.hasLetGo) return;
     if (this.#kept.has(dockerId) && !found.running) return;
     if (isLeftToMaker(roleOf(found.labels), found.status)) return;
     await docker.remove(dockerId);
@@ -45,7 +45,7 @@ export class Strays {
     const { docker, hostId } = this.#tracker.host;
     if (this.#tracker.byDockerId(dockerId)) return;
     const found = await docker.inspect(dockerId);
-    if (!found?.running || !isHostedOn(found.labels, hostId)) return;
+    if (!found?.running || !isHostedOn(found.labels, hostId) || this.#tracker.hasLetGo) return;
     await removeRevived(this.#tracker.host, containerId, dockerId);
   }
 }

@@ -218,6 +218,7 @@ async function letGo(service: HandingOver): Promise<void> {
   const why = new Error(WHY);
   gate.close();
   starting.abort(why);
+  hosting?.tracker.letGo();
   const containers = hosting?.tracker.list() ?? [];
   const kept = hosting?.kept.ended.map(({ dockerId }) => dockerId as DockerId) ?? [];
   await handOverStep('leaving terminals', () => hosting?.tracker.host.terminals.leave(why));

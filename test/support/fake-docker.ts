@@ -5,8 +5,10 @@
 
 import { once } from 'node:events';
 
+import type { CreateBody } from '../../container/creation/create-body.ts';
 import type { Hosted, HostedDocker, HostedEvent } from '../../container/hosted-docker.ts';
-import type { Inspected } from '../../docker-engine/answers.ts';
+import { containerIdOf, roleOf } from '../../container/labels.ts';
+import type { Inspected, Labels } from '../../docker-engine/answers.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import type { GpuSupport } from '../../docker-engine/gpu-support.ts';
 
@@ -19,6 +21,7 @@ export class FakeDocker implements Calls {
   /** The calls, in order. */
   readonly calls: string[] = [];
   readonly states = new Map<DockerId, 'created' | 'running' | 'exited'>();
+  readonly #labels = new Map<DockerId, Labels>();
   /** The signals of all event streams that were opened. */
   readonly streams: AbortSignal[] = [];
   /** Events with which a stream begins when it is opened. */
@@ -36,10 +39,11 @@ export class FakeDocker implements Calls {
     await this.before(call);
   }
 
-  async create(): Promise<DockerId> {
+  async create({ Labels }: CreateBody): Promise<DockerId> {
     const id = `docker-${this.states.size}` as DockerId;
     await this.#answer('create');
     this.states.set(id, 'created');
+    this.#labels.set(id, Labels ?? {});
     return id;
   }
 
@@ -66,7 +70,7 @@ export class FakeDocker implements Calls {
     return (
       status && {
         dockerId: id,
-        labels: {},
+        labels: this.#labels.get(id) ?? {},
         image: '',
         ports: new Map(),
         running,
@@ -78,12 +82,10 @@ export class FakeDocker implements Calls {
   }
 
   async hosted(): Promise<Hosted[]> {
-    const listed = [...this.states].map(([dockerId, state]) => ({
-      dockerId,
-      containerId: undefined,
-      role: undefined,
-      state,
-    }));
+    const listed = [...this.states].map(([dockerId, state]) => {
+      const labels = this.#labels.get(dockerId) ?? {};
+      return { dockerId, containerId: containerIdOf(labels), role: roleOf(labels), state };
+    });
     await this.#answer('list');
     return listed;
   }
@@ -117,5 +119,5 @@ export class FakeDocker implements Calls {
 
 async function* streamOf(told: readonly HostedEvent[], signal: AbortSignal): AsyncGenerator<HostedEvent> {
   yield* told;
-  await once(signal, 'abort');
+  if (!signal.aborted) await once(signal, 'abort');
 }

@@ -1,108 +1,20 @@
 /** Events between two steps of a container's life, at exactly that moment. */
 
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as turn } from 'node:timers/promises';
-import pLimit from 'p-limit';
-import { DiskQuotas } from '../../container/disk-quotas.ts';
-import { Events } from '../../container/events.ts';
-import { Gpus } from '../../container/gpus.ts';
-import { KeptContainers } from '../../container/kept-containers.ts';
-import type { Placed } from '../../container/network/apart.ts';
-import { HostPorts } from '../../container/network/host-ports.ts';
-import { Shortage } from '../../container/pool/shortage.ts';
 import { WarmPools } from '../../container/pool/warm-pools.ts';
-import { Receipts } from '../../container/receipts.ts';
 import { spinUp } from '../../container/spin-up.ts';
 import type { Cause } from '../../container/state.ts';
-import { Tracker } from '../../container/tracker.ts';
 import { Watch } from '../../container/watching/watch.ts';
-import type { DockerId } from '../../docker-engine/docker-id.ts';
 import type { Exchange } from '../../ecs-agent-bridge/docker-proxy/connection.ts';
 import { HostedCalls } from '../../ecs-agent-bridge/docker-proxy/hosted-calls.ts';
 import { parseRequest } from '../../ecs-agent-bridge/docker-proxy/message-head.ts';
-import { pathsBelow } from '../../host/paths.ts';
 import { DeadlineError } from '../../lifetime/deadline.ts';
-import { Descriptors } from '../../lifetime/descriptors.ts';
-import { Ledger } from '../../lifetime/ledger.ts';
-import { Lifetime } from '../../lifetime/lifetime.ts';
-import { createLogger } from '../../logging/logger.ts';
-import { Terminals } from '../../ttys/terminals.ts';
-import { Ttys } from '../../ttys/ttys.ts';
-import { FakeDocker } from '../support/fake-docker.ts';
+import { holdBack, hostOf, REQUEST } from '../support/container-host.ts';
 
-const REQUEST = { appName: 'a', appImage: 'a', mounts: [], protocolTimeout: 0 };
 const because = (text: string): Cause => ({ code: 'exited', text });
 const never = () => assert.fail('Docker must not create it');
-const silent = { write: () => {} };
-
-/** A host with a Docker whose answers can be held back. */
-function hostOf(t: TestContext) {
-  const root = mkdtempSync(join(tmpdir(), 'races-'));
-  mkdirSync(join(root, 'fractal/temp'), { recursive: true });
-  const docker = new FakeDocker();
-  const lifetime = new Lifetime('test');
-  const log = createLogger({ level: 'error', stream: silent });
-  const surroundings = {
-    hostId: 'host',
-    paths: pathsBelow(root),
-    docker: docker.asDocker,
-    ledger: new Ledger(join(root, 'ledger')),
-    ports: new HostPorts([32_262, 32_263, 32_273, 32_274, 32_275], async () => true),
-    ttys: new Ttys([10, 11], async () => true),
-    gpus: new Gpus([], 1, 'nvidia'),
-    allowed: new Map(),
-    eventNumbers: undefined,
-    keeping: undefined,
-    limitPreparations: pLimit(4),
-    seccompProfile: undefined,
-    limits: {
-      pids: undefined,
-      memory: undefined,
-      canLimitSwap: true,
-      log: undefined,
-      logDriver: 'json-file',
-    },
-    receipts: new Receipts(root, log),
-    events: new Events(),
-    shortage: new Shortage(),
-    descriptors: new Descriptors(),
-    cgroupDriver: 'cgroupfs',
-    quotas: new DiskQuotas({ directories: [], amount: undefined, docker: docker.asDocker, log }),
-    apart: {
-      start: async (one: Placed, run: (id: DockerId) => Promise<unknown>) => void (await run(one.dockerId)),
-      adopt: async () => {},
-    },
-    terminals: new Terminals({ all: 0, each: 0, idle: 0, hostUser: undefined }, log),
-    log,
-  };
-  const kept = new KeptContainers(docker.asDocker, 'host', lifetime);
-  const tracker = new Tracker(surroundings, lifetime);
-  t.after(async () => {
-    docker.before = () => {};
-    await lifetime.end();
-    await lifetime.holdings.retry();
-    assert.deepEqual(lifetime.holdings.list(), [], 'something is still held');
-    rmSync(root, { recursive: true });
-  });
-  return { docker, lifetime, kept, tracker };
-}
-
-/** Holds back the first answer to `call`: `reached` resolves when the call arrives, and `go` releases the answer. */
-function holdBack(docker: FakeDocker, call: string) {
-  const reached = Promise.withResolvers<void>();
-  const go = Promise.withResolvers<void>();
-  docker.before = async (asked) => {
-    if (asked !== call) return;
-    docker.before = () => {};
-    reached.resolve();
-    await go.promise;
-  };
-  return { reached: reached.promise, go: go.resolve };
-}
 
 test('a container whose end arrives while Docker creates it is never started', async (t) => {
   const { docker, kept, tracker } = hostOf(t);

@@ -27,6 +27,7 @@ class Bench {
         tracker: {
           list: () => [],
           endUnclaimed: async () => [],
+          letGo: () => {},
           endAll: async ({ code }: { code: string }) => {
             story.push(`ends: ${code}`);
             await this.ending.promise;

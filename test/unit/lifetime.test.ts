@@ -559,5 +559,29 @@ suite('leaving', () => {
     assert.deepEqual(log, ['leave b']);
     assert.deepEqual(lifetime.holdings.list(), []);
     assert.deepEqual(reported, []);
+    assert.ok(lifetime.hasLeft && child.hasLeft);
+  });
+
+  test('a resource that is being taken when its lifetime is left is left too', async () => {
+    const log: string[] = [];
+    const lifetime = new Lifetime('x');
+    const taken = Promise.withResolvers<string>();
+    const detached = { take: () => taken.promise, leave: () => log.push('leave a') };
+    const acquired = lifetime.acquire(pretendedResource('a', log, detached));
+    const reason = new Error('another process takes over');
+    const left = lifetime.leave(reason);
+    taken.resolve('a');
+    await assert.rejects(acquired, reason);
+    await left;
+    assert.deepEqual(log, ['leave a']);
+    assert.deepEqual(lifetime.holdings.list(), []);
+  });
+
+  test('a lifetime that has released everything before it is left has left nothing', async () => {
+    const lifetime = new Lifetime('x');
+    await lifetime.acquire(pretendedResource('a'));
+    await lifetime.end();
+    await lifetime.leave(new Error('too late'));
+    assert.equal(lifetime.hasLeft, false);
   });
 });
