@@ -1,18 +1,35 @@
 /**
  * Open descriptors that a hand-over passes from one process of the service to the next: listening sockets, input
- * devices, and the connections of terminals. Whoever opens one offers it under a name. The next process takes it by the
- * same name instead of opening another.
+ * devices, and connections. Whoever opens one offers it under a name. The next process takes it by the same name instead
+ * of opening another.
  */
 
 import type { Socket } from 'node:net';
 
+/** Where descriptors wait between two processes. */
+export interface Store {
+  /** @throws Error when they cannot be stored */
+  put(descriptors: ReadonlyMap<string, number>): void;
+  /** @throws Error when it cannot be reached */
+  remove(name: string): void;
+}
+
+const NO_STORE: Store = {
+  put: () => {
+    throw new Error('there is no descriptor store');
+  },
+  remove: () => {},
+};
+
 export class Descriptors {
+  readonly #store: Store;
   readonly #received: Map<string, number>;
   readonly #offered = new Map<string, number>();
 
   /** @param received what the previous process passed on, by name */
-  constructor(received: Iterable<readonly [string, number]> = []) {
+  constructor(received: Iterable<readonly [string, number]> = [], store = NO_STORE) {
     this.#received = new Map(received);
+    this.#store = store;
   }
 
   /** The descriptors for the next process. They stay open in this process. */
@@ -35,6 +52,20 @@ export class Descriptors {
     return descriptor;
   }
 
+  /**
+   * Takes all whose names begin with this, also from the store: no process after this one gets them, unless this one
+   * passes them on.
+   * @throws Error when the store cannot be reached
+   */
+  takeAll(beginning: string): number[] {
+    return [...this.#received.keys()]
+      .filter((name) => name.startsWith(beginning))
+      .map((name) => {
+        this.#store.remove(name);
+        return this.take(name) as number;
+      });
+  }
+
   /** Takes the descriptors that nobody has asked for. */
   takeRest(): number[] {
     const rest = [...this.#received.values()];
@@ -45,6 +76,12 @@ export class Descriptors {
   /** @param name up to 79 printable ASCII characters without a colon */
   offer(name: string, descriptor: number): void {
     this.#offered.set(name, descriptor);
+  }
+
+  /** Stores it at once, so that the caller can close it. @param name as for `offer` @throws Error when that fails */
+  passOn(name: string, descriptor: number): void {
+    this.#store.put(new Map([[name, descriptor]]));
+    this.offer(name, descriptor);
   }
 
   /** To be called before the descriptor is closed. */

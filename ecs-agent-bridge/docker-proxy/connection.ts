@@ -59,6 +59,11 @@ export interface ConnectionOptions {
    * still send one.
    */
   readonly finishing?: AbortSignal;
+  /**
+   * Called then, if no byte of any request has come: the next service may serve the client.
+   * @returns whether it does; the connection is closed here then
+   */
+  readonly passOn?: (client: Socket) => boolean;
 }
 
 /** Serves a client whose connection was just accepted, until the client or Docker ends it. */
@@ -99,7 +104,8 @@ class Connection {
   async serve(): Promise<void> {
     const { finishing } = this.#options;
     const finish = () => {
-      if (this.#isIdle && !this.#client.hasMore) this.#client.socket.destroy();
+      const isOver = this.#isIdle ? !this.#client.hasMore : this.#isPassedOn();
+      if (isOver) this.#client.socket.destroy();
     };
     finishing?.addEventListener('abort', finish);
     try {
@@ -111,6 +117,11 @@ class Connection {
       this.#engine?.socket.destroy();
       this.#client.close();
     }
+  }
+
+  #isPassedOn(): boolean {
+    const { socket, isOver } = this.#client;
+    return socket.bytesRead === 0 && !isOver && this.#options.passOn?.(socket) === true;
   }
 
   async #fail(error: unknown): Promise<void> {

@@ -4,9 +4,10 @@
  * to end, so mounts of it remain valid.
  */
 
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, Socket } from 'node:net';
 import { messageOf } from '../../errors/service-error.ts';
 import { seenGone } from '../../host/directories.ts';
 import { listenAt } from '../../host/socket-place.ts';
@@ -30,58 +31,111 @@ export interface DockerProxyOptions {
 }
 
 const NAME = 'docker-proxy';
+/** How the names of clients begin that have sent nothing when the socket is handed over, and their maximum. */
+const SILENT = 'docker-client-';
+const MOST_SILENT = 16;
 /** The time limit in milliseconds for requests in progress when the socket is handed over. Streams would never end. */
 const LINGER = 1000;
 
 /** Serves until the lifetime ends. */
 export async function serveDocker(lifetime: Lifetime, options: DockerProxyOptions): Promise<void> {
-  const { path, descriptors } = options;
-  const clients = new Set<Socket>();
-  const finishing = new AbortController();
-  /** @param linger milliseconds for requests in progress */
-  const close = async (server: Server, linger: number) => {
-    const closed = once(server, 'close');
-    server.close();
-    finishing.abort();
-    const cut = setTimeout(() => {
-      for (const client of clients) client.destroy();
-    }, linger);
-    await closed;
-    clearTimeout(cut);
-  };
+  const { path } = options;
   await lifetime.acquire({
     kind: 'docker proxy',
     what: path,
-    take: () => listen(options, clients, finishing.signal),
-    release: async (server) => {
-      descriptors.withdraw(NAME);
-      await close(server, 0);
+    take: () => DockerProxy.open(options),
+    release: async (proxy) => {
+      await proxy.end();
       await rm(path, { force: true });
     },
-    leave: (server) => close(server, LINGER),
+    leave: (proxy) => proxy.leave(),
     seenGone: () => seenGone(path),
   });
 }
 
-async function listen(
-  options: DockerProxyOptions,
-  clients: Set<Socket>,
-  finishing: AbortSignal,
-): Promise<Server> {
-  const { path, engine, calls, lost, descriptors, log } = options;
-  const server = createServer({ allowHalfOpen: true }, (client) => {
-    clients.add(client);
-    client.on('close', () => clients.delete(client));
+class DockerProxy {
+  readonly #options: DockerProxyOptions;
+  readonly #clients = new Set<Socket>();
+  readonly #finishing = new AbortController();
+  readonly #server = createServer({ allowHalfOpen: true }, (client) => this.#serve(client));
+  /** How many more clients can be passed on. */
+  #room = 0;
+
+  static async open(options: DockerProxyOptions): Promise<DockerProxy> {
+    const proxy = new DockerProxy(options);
+    await proxy.#listen();
+    return proxy;
+  }
+
+  private constructor(options: DockerProxyOptions) {
+    this.#options = options;
+  }
+
+  async #listen(): Promise<void> {
+    const { path, descriptors } = this.#options;
+    const server = this.#server;
+    const fd = descriptors.take(NAME);
+    if (fd === undefined) await listenAt(path, (draft) => once(server.listen(draft), 'listening'));
+    else await once(server.listen({ fd }), 'listening');
+    descriptors.offer(NAME, descriptorOf(server));
+    for (const client of descriptors.takeAll(SILENT))
+      this.#serve(new Socket({ fd: client, allowHalfOpen: true }));
+  }
+
+  #serve(client: Socket): void {
+    const { engine, calls, lost, log } = this.#options;
+    this.#clients.add(client);
+    client.on('close', () => this.#clients.delete(client));
     serveClient(client, {
       socket: engine,
       handlerOf: (request) => calls.handlerOf(request) ?? eventsHandlerOf(engine, request),
       lost,
-      finishing,
+      finishing: this.#finishing.signal,
+      passOn: (silent) => this.#passOn(silent),
     }).catch((error: unknown) => log.error({ error }, `a call to Docker failed: ${messageOf(error)}`));
-  });
-  const fd = descriptors.take(NAME);
-  if (fd === undefined) await listenAt(path, (draft) => once(server.listen(draft), 'listening'));
-  else await once(server.listen({ fd }), 'listening');
-  descriptors.offer(NAME, descriptorOf(server));
-  return server;
+  }
+
+  #passOn(client: Socket): boolean {
+    if (this.#room === 0) return false;
+    const { descriptors, log } = this.#options;
+    try {
+      descriptors.passOn(`${SILENT}${randomUUID()}`, descriptorOf(client));
+      this.#room--;
+      return true;
+    } catch (error) {
+      log.warn(
+        { why: messageOf(error) },
+        'a client of the Docker API cannot be passed on, so it is disconnected',
+      );
+      return false;
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#options.descriptors.withdraw(NAME);
+    await this.#close(0);
+  }
+
+  /** The next service serves on. */
+  async leave(): Promise<void> {
+    this.#room = MOST_SILENT;
+    await this.#close(LINGER);
+  }
+
+  /** @param linger milliseconds for requests in progress */
+  async #close(linger: number): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#finishing.abort();
+    const cut = setTimeout(() => {
+      for (const client of this.#clients) client.destroy();
+    }, linger);
+    // The server does not know the clients of the previous service.
+    await Promise.all([closed, ...[...this.#clients].map(closedOf)]);
+    clearTimeout(cut);
+  }
+}
+
+function closedOf(client: Socket): Promise<void> {
+  return new Promise((resolve) => client.once('close', () => resolve()));
 }

@@ -5,12 +5,13 @@
  * Source: sd_pid_notify_with_fds(3) on FDSTORE, FDNAME, FDPOLL and FDSTOREREMOVE; sd_listen_fds(3).
  */
 
+import type { Store } from '../../lifetime/descriptors.ts';
 import { notifyWith } from '../../uinput-native/notify.ts';
 
 /** The first inherited descriptor. */
 const FIRST = 3;
 
-export class DescriptorStore {
+export class DescriptorStore implements Store {
   readonly #socket: string | undefined;
   /** The names of everything that this process knows to be in the store. */
   readonly #names = new Set<string>();
@@ -46,10 +47,11 @@ export class DescriptorStore {
 
   /** Removes everything that this process has inherited or stored. @throws as `put` */
   clear(): void {
-    for (const name of [...this.#names]) this.#remove(name);
+    for (const name of [...this.#names]) this.remove(name);
   }
 
-  #remove(name: string): void {
+  /** @throws as `put` */
+  remove(name: string): void {
     if (this.#names.delete(name)) notifyWith(this.#path, `FDSTOREREMOVE=1\nFDNAME=${name}`);
   }
 

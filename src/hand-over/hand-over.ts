@@ -103,13 +103,9 @@ async function finishRequests(service: HandingOver): Promise<void> {
  * Terminals stop before their clients are disconnected, so everything that clients send until then is kept.
  * @returns whether their connections are in the store, as far as this process knows
  */
-function passOnTerminals({ hosting, passing: { store: kept, descriptors }, log }: HandingOver): boolean {
+function passOnTerminals({ hosting, passing: { descriptors }, log }: HandingOver): boolean {
   try {
-    hosting?.tracker.host.terminals.passOn((name, descriptor) => {
-      // This process closes the descriptor at once.
-      kept.put(new Map([[name, descriptor]]));
-      descriptors.offer(name, descriptor);
-    });
+    hosting?.tracker.host.terminals.passOn((name, descriptor) => descriptors.passOn(name, descriptor));
     return true;
   } catch (error) {
     log.error(

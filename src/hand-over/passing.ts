@@ -39,7 +39,7 @@ export class Passing {
   /** @param environment of this process, with what it has inherited from the store */
   constructor(environment: NodeJS.ProcessEnv, paths: Paths, log: Logger) {
     this.store = new DescriptorStore(environment);
-    this.descriptors = new Descriptors(this.store.inherited(environment));
+    this.descriptors = new Descriptors(this.store.inherited(environment), this.store);
     this.unit = ownUnit(environment);
     this.#paths = paths;
     this.#log = log;

@@ -10,6 +10,7 @@ import { Ledger } from '../../lifetime/ledger.ts';
 import { handOverFile } from '../../src/hand-over/goes-on.ts';
 import { BusyCallers, callApi, callDocker } from '../support/busy-callers.ts';
 import { askTcp, claim, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
+import { dial, PING } from '../support/docker-proxy-peers.ts';
 import { Receiver } from '../support/receiver.ts';
 import { NEXT_OPERATOR_TOKEN, OPERATOR_TOKEN } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
@@ -116,6 +117,25 @@ test('while a service hands its host over, every call on a new connection is ans
   }
   for (const answers of await callers.end()) assert.ok(answers > 3);
   assert.equal(await service.stop(), 0);
+});
+
+test('a Docker client that sends its request only after a hand-over is answered', async () => {
+  const site = new Site(host);
+  const service = await host.start({ launcher: [], env: { ROOT: site.root } }).ready();
+  const client = await dial(site.dockerProxy);
+  // A later connection that is answered was accepted later.
+  assert.equal(await callDocker(site.root)(), 200);
+  for (let upgrades = 0; upgrades < 2; upgrades++) {
+    const from = service.lines.length;
+    service.child.kill('SIGUSR1');
+    await service.message('took the host over', from);
+    await service.line(({ msg, step }) => msg === 'step done' && step === 'heartbeats', from);
+  }
+  client.say(PING);
+  await client.hear('200 OK');
+  assert.equal(await service.stop(), 0);
+  await client.ended();
+  client.socket.destroy();
 });
 
 /** A browser's call with a session. @returns the status, and the cookie of the session that the answer sets */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempDisposableSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -12,10 +13,13 @@ import { exists } from '../../host/directories.ts';
 import { Descriptors } from '../../lifetime/descriptors.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
-import { dial, OK, Peer, PING } from '../support/docker-proxy-peers.ts';
+import { dial, OK, Peer, PING, turns } from '../support/docker-proxy-peers.ts';
 
 /** The proxy's socket, and a Docker that accepts connections and sends nothing by itself. */
-async function open(calls: Partial<HostedCalls> = { handlerOf: () => undefined }) {
+async function open(
+  calls: Partial<HostedCalls> = { handlerOf: () => undefined },
+  descriptors = new Descriptors(),
+) {
   const directory = mkdtempDisposableSync(join(tmpdir(), 'docker-proxy-'));
   const [path, engine] = [join(directory.path, 'proxy'), join(directory.path, 'engine')];
   const lines: string[] = [];
@@ -36,7 +40,7 @@ async function open(calls: Partial<HostedCalls> = { handlerOf: () => undefined }
     engine,
     calls: calls as HostedCalls,
     lost: async () => {},
-    descriptors: new Descriptors(),
+    descriptors,
     log,
   });
   return {
@@ -102,6 +106,39 @@ suite('the socket of the proxy', { timeout: 20_000 }, () => {
     assert.equal(await silent.ended(), '', 'it has some time, and is cut then');
     await left;
     for (const peer of [served, fresh, silent]) peer.socket.destroy();
+  });
+
+  test('passes clients that have sent nothing on to the next service, and disconnects those that are too many', async (t) => {
+    /** Keeps the connection, and answers as an echo. */
+    const keep = (descriptor: number) => {
+      const next = spawn('cat', { stdio: [descriptor, descriptor, 'inherit'] });
+      t.after(() => next.kill());
+    };
+    const names = new Set<string>();
+    const store = {
+      put: (passed: ReadonlyMap<string, number>) => {
+        for (const [name, descriptor] of passed) {
+          names.add(name);
+          keep(descriptor);
+        }
+      },
+      remove: () => {},
+    };
+    await using proxy = await open(undefined, new Descriptors([], store));
+    const clients: Peer[] = [];
+    for (let i = 0; i < 17; i++) clients.push(await dial(proxy.path));
+    const half = await dial(proxy.path);
+    half.say('GET /');
+    await turns();
+    await proxy.lifetime.leave(new Error('handed over'));
+    assert.equal(names.size, 16);
+    const last = clients.pop();
+    for (const client of clients) {
+      client.say(PING);
+      await client.hear(PING);
+    }
+    for (const cut of [last, half]) assert.equal(await cut?.ended(), '');
+    for (const peer of [...clients, last, half]) peer?.socket.destroy();
   });
 
   test('continues after a call that failed unexpectedly, and logs the failure', async () => {

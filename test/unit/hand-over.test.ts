@@ -137,6 +137,26 @@ suite('what waits for the next process', () => {
     assert.deepEqual([...descriptors.offered], [['five', 7]]);
   });
 
+  test('connections are stored at once, and a process that takes one removes it from the store', () => {
+    const stored: unknown[] = [];
+    const store = {
+      put: (some: ReadonlyMap<string, number>) => stored.push(...some),
+      remove: (name: string) => stored.push(`without ${name}`),
+    };
+    const received = [
+      ['client-1', 3],
+      ['device', 4],
+      ['client-2', 5],
+    ] as const;
+    const descriptors = new Descriptors(received, store);
+    assert.deepEqual(descriptors.takeAll('client-'), [3, 5]);
+    assert.deepEqual(descriptors.takeAll('client-'), []);
+    descriptors.passOn('client-3', 6);
+    assert.deepEqual(stored, ['without client-1', 'without client-2', ['client-3', 6]]);
+    assert.deepEqual([...descriptors.offered], [['client-3', 6]]);
+    assert.deepEqual(descriptors.takeRest(), [4]);
+  });
+
   test('the hand-over file is read as it was written, only by root, and an invalid one is refused completely', async (t) => {
     const paths = { run: newDirectory(t) };
     assert.equal(await readHandOver(paths), undefined);
