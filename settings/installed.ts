@@ -21,13 +21,17 @@ export function withInstalled(given: NodeJS.ProcessEnv, directory: string): Node
   }
 }
 
-/** Follows systemd's rules: a comment is on its own line, and quotes around a value are not part of it. */
+/** Follows systemd's rules: a comment is on its own line. */
 function parse(text: string): Record<string, string> {
   const lines = text.matchAll(/^[^\S\n]*([^#;=\s][^=\n]*)=(.*)$/gm);
   return Object.fromEntries(
-    [...lines].map(([, name = '', value = '']) => [
-      name.trim(),
-      value.trim().replace(/^(["'])(.*)\1$/, '$2'),
-    ]),
+    [...lines].map(([, name = '', value = '']) => [name.trim(), unquoted(value.trim())]),
   );
+}
+
+/** Removes the quotes around a value, and backslashes except between single quotes. */
+function unquoted(value: string): string {
+  const [, quote, content = ''] = /^(["'])(.*)\1$/.exec(value) ?? [];
+  if (quote === "'") return content;
+  return quote ? content.replace(/\\(["\\$`])/g, '$1') : value.replace(/\\(.)/g, '$1');
 }

@@ -84,8 +84,13 @@ function variablesIn(path: string): Variables {
 
 function asLines(variables: Variables): string {
   return Object.entries(variables)
-    .map(([name, value]) => `${name}=${value}\n`)
+    .map(([name, value]) => `${name}=${quoted(value)}\n`)
     .join('');
+}
+
+/** Without this, systemd would remove quotes and backslashes from the value. */
+function quoted(value: string): string {
+  return /["'\\]/.test(value) ? `"${value.replace(/["\\$`]/g, '\\$&')}"` : value;
 }
 
 function nodesIn(path: string): string {

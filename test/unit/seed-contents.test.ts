@@ -42,6 +42,13 @@ test('the ISO contains the settings, the file of nodes, the SSH key, and one fil
   });
 });
 
+test('a setting reaches the service as it was given, also with quotes and backslashes', () => {
+  const given = file('quotes', `${SETTINGS}TENANT="a" \\ $b\n`);
+  const found = gather({ ...NONE, nodes, settings: given });
+  assert.ok(typeof found !== 'string');
+  assert.match(found.texts.settings ?? '', /^TENANT="\\"a\\" \\\\ \\\$b"$/m);
+});
+
 test('a port that listens only on loopback is not opened', () => {
   const found = gather({ ...NONE, nodes, settings: file('local', `${SETTINGS}LISTEN_ADDRESS=127.0.0.1\n`) });
   assert.ok(typeof found !== 'string' && !('port' in found.texts));
