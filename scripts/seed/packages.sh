@@ -1,7 +1,6 @@
 #!/bin/sh
 # packages.sh DIRECTORY makes an apt repository in DIRECTORY with the Debian packages that a virtual machine may lack. It
-# downloads them from this machine's own sources, and caches them outside the checkout. It omits packages that every Debian
-# has.
+# downloads them from this machine's own sources, and caches them outside the checkout.
 set -eu
 
 directory=$1
@@ -31,8 +30,6 @@ get "$cache" --download-only > "$work/log" 2>&1 || {
 get "$work/none" --print-uris | sed -n "s/^'[^']*' \([^ ]*\) .*/\1/p" > "$work/names"
 : > "$work/Packages"
 while read -r name; do
-  priority=$(dpkg-deb --field "$cache/$name" Priority)
-  [ "$priority" != required ] || continue
   cp "$cache/$name" "$directory/$name"
   dpkg-deb --field "$cache/$name" >> "$work/Packages"
   printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "$name" "$(stat -c %s "$cache/$name")" \
