@@ -44,7 +44,11 @@ install_packages() {
 # With a key, only the user admin can sign in, and only with that key. Without a key, nobody can.
 harden_ssh() {
   if [ ! -e ssh-key ]; then
-    systemctl mask --quiet --now ssh.service ssh.socket sshd.service 2> /dev/null || true
+    # An enabled SSH service has the alias sshd.service, which "disable" removes.
+    for unit in ssh.socket ssh.service; do
+      systemctl disable --quiet --now $unit 2> /dev/null || true
+      systemctl mask --quiet $unit
+    done
     return 0
   fi
   put /etc/ssh/sshd_config.d/00-ecs-host-service.conf 644 << END
