@@ -36,8 +36,10 @@ install_packages() {
       -o Dir::State::lists="$lists/lists" -o APT::Sandbox::User=root "$@"
   }
   from_iso update
+  # cloud-init writes /etc/sudoers before sudo is there. dpkg would ask which one to keep, and nobody answers.
   # shellcheck disable=SC2086 # a list of packages
-  DEBIAN_FRONTEND=noninteractive from_iso -o APT::Install-Recommends=false install --yes --no-upgrade $wanted
+  DEBIAN_FRONTEND=noninteractive from_iso -o APT::Install-Recommends=false -o Dpkg::Options::=--force-confold \
+    install --yes --no-upgrade $wanted
   rm -rf "$lists"
 }
 
