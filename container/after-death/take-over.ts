@@ -53,15 +53,27 @@ export function claimedIn(pages: readonly Page[]): Claimed[] {
 /** The containers that the next service adopts. */
 export function adoptableIn(pages: readonly Page[], { containers }: Handed): LeftContainer[] {
   const handed = new Map(containers.map((one) => [one.id, one]));
-  const entries = new Map(pages.map((page) => [page.name, page.entries]));
   return leftIn(pages).flatMap((left) => {
     const found = handed.get(left.id);
-    if (found) return [{ ...left, handed: withLaterReleases(found, entries.get(left.id) ?? []) }];
+    if (found) return [{ ...left, handed: found }];
     return left.startValues ? [left] : [];
   });
 }
 
-/** Adds what the previous service released after it had written its record: the ledger no longer has it. */
+/** Brings the previous service's record up to date with the ledger, which shows what that service did afterwards. */
+function upToDate(handed: Handed, pages: readonly Page[]): Handed {
+  const entries = new Map(pages.map((page) => [page.name, page.entries]));
+  return {
+    ...handed,
+    containers: handed.containers.map((one) => withLaterReleases(one, entries.get(one.id) ?? [])),
+    kept: [...handed.kept, ...keptSince(pages, handed)],
+  };
+}
+
+/**
+ * Records as released what the ledger no longer contains: the previous service released it after it had written its
+ * record.
+ */
 function withLaterReleases(handed: HandedContainer, entries: readonly Entry[]): HandedContainer {
   const held = new Set(entries.map(({ kind, what }) => `${kind} ${what}`));
   const gone = {
@@ -76,8 +88,8 @@ function withLaterReleases(handed: HandedContainer, entries: readonly Entry[]): 
 }
 
 /**
- * The Docker containers that are still kept, of containers that the previous service ended after it had written its
- * record.
+ * Finds the Docker containers that are kept for their logs and that the record does not name as kept, because the
+ * previous service ended their containers after it had written the record.
  */
 function keptSince(pages: readonly Page[], { containers }: Handed): HandedKept[] {
   const handed = new Set<string>(containers.map(({ id }) => id));
@@ -203,7 +215,7 @@ export async function takeOver(
   pages: readonly Page[],
   given: Handed = NOTHING_HANDED,
 ): Promise<void> {
-  const handed = { ...given, kept: [...given.kept, ...keptSince(pages, given)] };
+  const handed = upToDate(given, pages);
   const adoptable = adoptableIn(pages, handed);
   await endTerminals(tracker.host, adoptable, handed);
   const { limitPreparations } = tracker.host;

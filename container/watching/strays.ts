@@ -4,6 +4,7 @@
  * belong to other containers by now.
  */
 
+import type { Inspected } from '../../docker-engine/answers.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { removeLeftOf } from '../after-death/left-behind.ts';
 import type { ContainerId } from '../identity.ts';
@@ -29,10 +30,10 @@ export class Strays {
 
   /** Removes an untracked container and its directories. */
   async removeIfStray({ dockerId, containerId }: Found): Promise<void> {
-    const { docker, hostId, log } = this.#tracker.host;
+    const { docker, log } = this.#tracker.host;
     if (containerId && this.#tracker.has(containerId)) return;
     const found = await docker.inspect(dockerId);
-    if (!found || !isHostedOn(found.labels, hostId) || this.#tracker.hasLetGo) return;
+    if (!found || !this.#isOurs(found)) return;
     if (this.#kept.has(dockerId) && !found.running) return;
     if (isLeftToMaker(roleOf(found.labels), found.status)) return;
     await docker.remove(dockerId);
@@ -42,10 +43,15 @@ export class Strays {
 
   /** Removes a container that was started after its end. */
   async removeIfRevived({ dockerId, containerId }: Found): Promise<void> {
-    const { docker, hostId } = this.#tracker.host;
+    const { docker } = this.#tracker.host;
     if (this.#tracker.byDockerId(dockerId)) return;
     const found = await docker.inspect(dockerId);
-    if (!found?.running || !isHostedOn(found.labels, hostId) || this.#tracker.hasLetGo) return;
+    if (!found?.running || !this.#isOurs(found)) return;
     await removeRevived(this.#tracker.host, containerId, dockerId);
+  }
+
+  /** Containers that this service has let go of belong to the next one. */
+  #isOurs({ labels }: Inspected): boolean {
+    return isHostedOn(labels, this.#tracker.host.hostId) && !this.#tracker.hasLetGo;
   }
 }
