@@ -206,9 +206,11 @@ const isDue = signal(false);
 setTimeout(() => {
   isDue.value = true;
 }, SOON);
-const hasContent = computed(() => isOut.value || (session.value.state === 'in' && isLoaded.value));
+// The effect below depends on this one value, so it draws only once. Afterwards, the components follow the state themselves.
+const isShown = computed(
+  () => isDue.value || isOut.value || (session.value.state === 'in' && isLoaded.value),
+);
 effect(() => {
-  if (isDue.value || hasContent.value)
-    untracked(() => render(<Console />, document.getElementById('app') as HTMLElement));
+  if (isShown.value) untracked(() => render(<Console />, document.getElementById('app') as HTMLElement));
 });
 void begin();
