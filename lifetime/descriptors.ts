@@ -53,8 +53,8 @@ export class Descriptors {
   }
 
   /**
-   * Takes all whose names begin with this, also from the store: no process after this one gets them, unless this one
-   * passes them on.
+   * Takes all descriptors whose names begin like this, and removes them from the store. A later process gets them only if
+   * this one passes them on.
    * @throws Error when the store cannot be reached
    */
   takeAll(beginning: string): number[] {

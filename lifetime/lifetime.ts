@@ -6,8 +6,8 @@
  * - Cleanups run last in, first out, once each. Each has a deadline. A failure is reported and does not stop the
  *   others.
  * - The end aborts the signal, then waits for the tasks, then runs the cleanups.
- * - What is registered after the end began is undone at once, or left if the lifetime is. Nothing can be taken in an
- *   ended lifetime.
+ * - What is registered after the end began is undone at once, or left if the lifetime was left. Nothing can be taken in
+ *   an ended lifetime.
  * - A child ends with its parent or before it. A task must never await the end of its own lifetime.
  */
 
@@ -89,7 +89,7 @@ export class Lifetime implements AsyncDisposable {
     return this.#abort.signal;
   }
 
-  /** Whether another process must undo something of it. */
+  /** Whether this process has left something of it, which another process must undo. */
   get hasLeft(): boolean {
     return this.#hasLeft;
   }

@@ -60,8 +60,8 @@ export interface ConnectionOptions {
    */
   readonly finishing?: AbortSignal;
   /**
-   * Called then, if no byte of any request has come: the next service may serve the client.
-   * @returns whether it does; the connection is closed here then
+   * Called when `finishing` aborts, if the client has sent nothing yet. The next service may serve such a client.
+   * @returns whether it will; this process then closes the connection
    */
   readonly passOn?: (client: Socket) => boolean;
 }

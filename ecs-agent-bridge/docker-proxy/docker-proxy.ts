@@ -31,7 +31,7 @@ export interface DockerProxyOptions {
 }
 
 const NAME = 'docker-proxy';
-/** How the names of clients begin that have sent nothing when the socket is handed over, and their maximum. */
+/** The beginning of the names of silent clients in a hand-over, and the maximum number of them. They have sent nothing yet. */
 const SILENT = 'docker-client-';
 const MOST_SILENT = 16;
 /** The time limit in milliseconds for requests in progress when the socket is handed over. Streams would never end. */
@@ -116,7 +116,7 @@ class DockerProxy {
     await this.#close(0);
   }
 
-  /** The next service serves on. */
+  /** Leaves the socket and the silent clients to the next service. */
   async leave(): Promise<void> {
     this.#room = MOST_SILENT;
     await this.#close(LINGER);

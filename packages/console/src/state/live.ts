@@ -113,7 +113,7 @@ async function followOnce(signal: AbortSignal, place: Place): Promise<void> {
   }
 }
 
-/** Waits until the browser has painted what it has. A page in the background paints nothing. */
+/** Waits until the browser has painted the current content. It does not paint a page in the background. */
 async function painted(): Promise<void> {
   if (!document.hidden) await new Promise((resolve) => requestAnimationFrame(resolve));
   await new Promise((resolve) => setTimeout(resolve));

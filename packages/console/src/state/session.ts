@@ -27,7 +27,7 @@ export async function lookWho(): Promise<boolean | undefined> {
     const { status } = troubleOf(error);
     // 429: this address has sent many requests without a session. A valid one is always accepted.
     if (![401, 403, 429].includes(status)) return undefined;
-    // A later answer counts, such as that of a sign-in.
+    // The session has changed since this was asked, for example by a sign-in.
     if (session.value !== before) return session.value.state === 'in';
     if (before.state === 'in')
       session.value = { state: 'out', why: 'Your session has ended. Sign in again to continue.' };
