@@ -12,7 +12,7 @@ import { IMAGE } from '../../scripts/image.ts';
 import { claim, spinUp } from '../support/callers.ts';
 import { askForMetrics } from '../support/metrics.ts';
 import { Operator } from '../support/operator.ts';
-import { receiptOf } from '../support/site.ts';
+import { receiptOf, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const HOOK = 'nvidia-container-runtime-hook';
@@ -55,8 +55,13 @@ async function addGpus(): Promise<void> {
 /** The GPUs that Docker shows to the program of a container. */
 async function visibleTo(docker: string): Promise<string> {
   const { State } = await host.docker.getContainer(docker).inspect();
-  const environment = readFileSync(`/proc/${State.Pid}/environ`, 'utf8').split('\0');
-  return environment.findLast((one) => one.startsWith('NVIDIA_VISIBLE_DEVICES=')) ?? '';
+  const seen = () =>
+    readFileSync(`/proc/${State.Pid}/environ`, 'utf8')
+      .split('\0')
+      .findLast((one) => one.startsWith('NVIDIA_VISIBLE_DEVICES='));
+  // Docker may answer a moment before its runtime has become the program.
+  await until('the program has its environment', () => seen() !== undefined);
+  return seen() ?? '';
 }
 
 test('containers get named GPUs, the least used one first, as many for each as its shares, and keep them after a crash', async () => {
