@@ -33,5 +33,9 @@ const kept = given.length > 0 ? undefined : 'children,docker,ec2,log,logzio,sent
 const { alone = [], together = [] } = Object.groupBy(files, (file) =>
   file.includes('/test/browser/') ? 'alone' : 'together',
 );
-if (together.length > 0) await runFiles(together, { concurrency: 3, kept });
-if (alone.length > 0) await runFiles(alone, { concurrency: 1 });
+const failures = [
+  ...(together.length > 0 ? await runFiles(together, { concurrency: 3, kept }) : []),
+  ...(alone.length > 0 ? await runFiles(alone, { concurrency: 1 }) : []),
+];
+// Once more at the end, where a reader of a long log looks first.
+process.stdout.write(failures.join(''));

@@ -22,19 +22,22 @@ export interface RunOptions {
   readonly tellAtOnce?: boolean;
 }
 
-/** Sets the exit code. */
+/** Sets the exit code. @returns a text for each failure */
 export async function runFiles(
   files: readonly string[],
   { concurrency, kept, tellAtOnce = false }: RunOptions,
-): Promise<void> {
+): Promise<string[]> {
   const evidence = mkdtempSync(join(tmpdir(), 'ecs-host-service-evidence-'));
   process.env.TEST_EVIDENCE = evidence;
   const { promise, resolve } = Promise.withResolvers<void>();
   const durations = new Map<string, number>();
+  const failures: string[] = [];
   run({ files: [...files], concurrency, timeout: 600_000 })
-    .on('test:fail', ({ details }) => {
+    .on('test:fail', ({ name, details }) => {
       process.exitCode = 1;
-      if (tellAtOnce) console.log(inspect(details.error.cause).slice(-MOST));
+      const why = inspect(details.error.cause).slice(-MOST);
+      failures.push(`✖ ${name}\n${why}\n`);
+      if (tellAtOnce) console.log(why);
     })
     .on('test:complete', ({ file = '', nesting, details }) => {
       if (nesting === 0) durations.set(file, (durations.get(file) ?? 0) + details.duration_ms);
@@ -45,6 +48,7 @@ export async function runFiles(
   await promise;
   searchEvidence(evidence, kept);
   if (files.length > SLOWEST) tellSlowest(durations);
+  return failures;
 }
 
 /** The slowest files. */
