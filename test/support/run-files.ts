@@ -39,8 +39,9 @@ export async function runFiles(
       failures.push(`✖ ${name}\n${why}\n`);
       if (tellAtOnce) console.log(why);
     })
-    .on('test:complete', ({ file = '', nesting, details }) => {
-      if (nesting === 0) durations.set(file, (durations.get(file) ?? 0) + details.duration_ms);
+    .on('test:complete', ({ name, file = '', details }) => {
+      // A file is a test with its own path as its name.
+      if (name === file) durations.set(file, details.duration_ms);
     })
     .compose(spec)
     .on('end', resolve)
