@@ -8,7 +8,7 @@
  * RFC 3810.
  */
 
-import { isIPv6 } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import type { Endpoint } from '../../docker-engine/answers.ts';
 
 const [LOAD_WORD, LOAD_HALF, LOAD_BYTE, AND, IS_EQUAL, GOES_ON, ANSWER] = [
@@ -169,13 +169,7 @@ function ipv4(address: string): Buffer {
 }
 
 function ipv6(address: string): Buffer {
-  if (!isIPv6(address)) throw new Error(`${address} is not an IPv6 address`);
-  const [head = '', tail] = address.split('::');
-  const words = (text: string) => text.split(':').filter(Boolean);
-  const [first, last] = [words(head), words(tail ?? '')];
-  const between = tail === undefined ? 0 : 8 - first.length - last.length;
-  const all = [...first, ...Array(between).fill('0'), ...last];
-  return Buffer.from(all.map((word) => word.padStart(4, '0')).join(''), 'hex');
+  return Buffer.from(ipaddr.IPv6.parse(address).toByteArray());
 }
 
 /** Derives the link-local address from a MAC address as the kernel does. Source: RFC 4291, appendix A. */

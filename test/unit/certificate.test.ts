@@ -67,11 +67,11 @@ suite('a certificate that the service makes', () => {
   });
 
   test('is valid for the requested names and addresses, and no others', async () => {
-    const names = ['localhost', 'host.example', '127.0.0.1', '::1'];
+    const names = ['localhost', 'host.example', '127.0.0.1', '::1', '::ffff:10.0.0.1'];
     const certificate = new X509Certificate((await makeCertificate(names, inAnHour())).cert);
     assert.equal(
       certificate.subjectAltName,
-      'DNS:localhost, DNS:host.example, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1',
+      'DNS:localhost, DNS:host.example, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, IP Address:0:0:0:0:0:FFFF:A00:1',
     );
     assert.equal(certificate.checkHost('host.example'), 'host.example');
     assert.equal(certificate.checkHost('other.example'), undefined);
@@ -85,6 +85,13 @@ suite('a certificate that the service makes', () => {
     assert.deepEqual(certificate.validToDate, end);
     assert.ok(certificate.validFromDate.getTime() <= Date.now() - HOUR);
     assert.ok(certificate.validFromDate.getTime() > Date.now() - 2 * HOUR);
+  });
+
+  test('can be valid beyond 2049, when times are written in another way', async () => {
+    for (const end of [new Date('2049-12-31T23:59:59Z'), new Date('2050-01-01T00:00:00Z')]) {
+      const { cert } = await makeCertificate(['localhost'], end);
+      assert.deepEqual(new X509Certificate(cert).validToDate, end);
+    }
   });
 
   test('cannot sign other certificates, and is for servers', async () => {
