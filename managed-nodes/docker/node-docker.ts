@@ -13,7 +13,7 @@ import type { Actual } from '../plan/actual.ts';
 import type { Outcome } from '../plan/effects.ts';
 import { candidateName, type NodeContainer } from '../plan/node-container.ts';
 import type { ContainerStep, Step, World } from '../plan/world.ts';
-import { copyContainer } from './copy-container.ts';
+import { copyContainer, copyWithLocalLog } from './copy-container.ts';
 import { createBody, LOCAL_LOG, type LogConfig } from './create-body.ts';
 import type { Owner } from './labels.ts';
 import { Looking } from './look.ts';
@@ -153,20 +153,23 @@ export class NodeDocker {
     } catch (error) {
       const why = statusOf(error) === undefined ? '' : reasonOf((error as Error).cause);
       const one = world.actual.get(container);
-      if (!/logging driver/i.test(why) || !this.#canBeMadeAgain(one, world)) throw error;
-      this.#localLogs.add(node);
-      await this.#remove(container);
+      if (!one || !/logging driver/i.test(why) || !(await this.#canLogHere(one, world))) throw error;
       log.warn({ node, why }, 'a node gets its log on this host, because its log driver does not start');
       throw new ServiceError('node.no_log_driver', { node, why });
     }
   }
 
   /**
-   * Whether the service still knows the spec from which the container was created, so that it can create the container
-   * again.
+   * Makes way for a container of the node that logs to this host. An accepted one stays until it has a copy, because its
+   * image may no longer be available.
+   * @returns whether there can be such a container
    */
-  #canBeMadeAgain(one: NodeContainer | undefined, { wanted }: World): boolean {
-    return one !== undefined && wanted.get(one.node)?.hash === one.hash && !this.#localLogs.has(one.node);
+  async #canLogHere({ id, node, rank, hash }: NodeContainer, { wanted }: World): Promise<boolean> {
+    if (rank === 'current') return await copyWithLocalLog(this.#options.docker, node, id).catch(() => false);
+    if (wanted.get(node)?.hash !== hash || this.#localLogs.has(node)) return false;
+    this.#localLogs.add(node);
+    await this.#remove(id);
+    return true;
   }
 
   async #promote({ node, container }: ContainerStep): Promise<void> {

@@ -89,7 +89,7 @@ class Deciding {
     if (current && copy)
       return isActive(current)
         ? this.#takeDown(copy, 'removing', 'Docker has started the container that it is a copy of')
-        : this.#takeDown(current, 'removing', CANNOT_START);
+        : this.#takeDown(current, 'removing', 'Docker cannot start it, and there is a copy of it');
     if (current) return hasLeftTask(this.#world, current) ? this.#copyOf(current) : undefined;
     if (copy) return this.#promote(copy, 'it is a copy of the old container');
     return candidate?.isKept ? this.#promote(candidate, 'the new container was accepted') : undefined;

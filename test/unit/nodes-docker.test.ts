@@ -100,6 +100,12 @@ function looking(listed: readonly object[], labelsOfImage: Readonly<Record<strin
   return { calls, looking: new Looking(docker as never, OWNER) };
 }
 
+function noLogDriver(): ServiceError {
+  const json = { message: 'failed to initialize logging driver: no credentials' };
+  const cause = Object.assign(new Error('(HTTP code 500)'), { statusCode: 500, json });
+  return new ServiceError('docker.failed', { what: 'start', why: json.message }, { cause });
+}
+
 /** An Engine that starts containers only if they log to this host. */
 class WithoutCloudWatch {
   readonly made: string[] = [];
@@ -112,6 +118,11 @@ class WithoutCloudWatch {
       return { id: `c${this.made.length}` };
     },
     getContainer: (id: string) => ({
+      inspect: async () => ({
+        Config: { Image: 'registry.example.com/web:1', Labels: LABELS },
+        HostConfig: { LogConfig: { Type: this.made.at(-1) } },
+        Mounts: [],
+      }),
       remove: async () => void this.removed.push(id),
       rename: async () => {},
     }),
@@ -122,15 +133,11 @@ class WithoutCloudWatch {
   }
 
   async start(): Promise<void> {
-    if (this.made.at(-1) !== 'awslogs') return;
-    const json = { message: 'failed to initialize logging driver: no credentials' };
-    const cause = Object.assign(new Error('(HTTP code 500)'), { statusCode: 500, json });
-    throw new ServiceError('docker.failed', { what: 'start', why: json.message }, { cause });
+    if (this.made.at(-1) === 'awslogs') throw noLogDriver();
   }
 }
 
-test("if a node's log driver does not start, its container is recreated with its log on this host, and its next container uses the driver again", async () => {
-  const docker = new WithoutCloudWatch();
+function nodeDockerOn(docker: object): NodeDocker {
   const log = createLogger({ level: 'silent', stream: { write: () => {} } });
   const images = new NodeImages({
     docker: docker as never,
@@ -140,7 +147,7 @@ test("if a node's log driver does not start, its container is recreated with its
     log,
   });
   const logOf = async () => awsLogs('/group', 'web', 'us-east-1');
-  const one = new NodeDocker({
+  return new NodeDocker({
     docker: docker as never,
     owner: OWNER,
     images,
@@ -149,6 +156,11 @@ test("if a node's log driver does not start, its container is recreated with its
     logOf,
     log,
   });
+}
+
+test("if a node's log driver does not start, its container is recreated with its log on this host, and its next container uses the driver again", async () => {
+  const docker = new WithoutCloudWatch();
+  const one = nodeDockerOn(docker);
   const { signal } = new AbortController();
   const model = new ModelDocker(wantedOf([{ name: 'web', image: 'registry.example.com/web:1' }]), new Map());
   const { hash = '' } = model.wanted.get('web') ?? {};
@@ -171,6 +183,22 @@ test("if a node's log driver does not start, its container is recreated with its
   await second.promote();
   await make();
   assert.deepEqual(docker.made, ['awslogs', 'local', 'awslogs']);
+});
+
+test('an accepted container whose log driver does not start stays until it has a copy, which logs to this host', async () => {
+  const docker = new WithoutCloudWatch();
+  docker.made.push('awslogs');
+  const spec = { name: 'web', image: 'registry.example.com/web:1' };
+  const model = new ModelDocker(wantedOf([{ ...spec, image: 'registry.example.com/web:2' }]), new Map());
+  const { id: container } = model.put(spec, 'healthy', { state: 'exited' });
+  const one = nodeDockerOn(docker);
+  const start = () =>
+    one.carryOut({ do: 'start', node: 'web', container }, model.world, new AbortController().signal);
+  await assert.rejects(start, { code: 'node.no_log_driver' });
+  assert.deepEqual([docker.made, docker.removed], [['awslogs', 'local'], []]);
+  docker.start = () => Promise.reject(noLogDriver());
+  await assert.rejects(start, { code: 'docker.failed' });
+  assert.deepEqual(docker.made, ['awslogs', 'local'], 'a container that logs to this host is not copied');
 });
 
 const REPOSITORY = '127.0.0.1:5000/app';
