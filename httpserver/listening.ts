@@ -5,8 +5,13 @@ import type { Server, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../errors/service-error.ts';
 import { type Descriptors, descriptorOf } from '../lifetime/descriptors.ts';
+import { type Connections, isOwed } from './connections.ts';
 
-/** The time limit in milliseconds for answers in progress when the server closes. */
+/**
+ * Time limits in milliseconds when the server closes: for clients to complete a request, or even a handshake, and for
+ * answers in progress. New callers of the next service wait meanwhile.
+ */
+const HURRY = 250;
 const LINGER = 5_000;
 
 export const CLOSE_DEADLINE = 2 * LINGER;
@@ -14,6 +19,7 @@ export const CLOSE_DEADLINE = 2 * LINGER;
 export interface Listening {
   readonly app: FastifyInstance;
   readonly sockets: Set<Socket>;
+  readonly connections: Connections;
   /** Ends requests that would otherwise never end. */
   readonly closing: AbortController;
 }
@@ -53,10 +59,20 @@ export function socketsOf(server: Server): Set<Socket> {
   return sockets;
 }
 
-/** Answers in progress get some time. Idle connections, including those that become idle, are closed at once. */
-export async function close({ app, sockets, closing }: Listening): Promise<void> {
+/**
+ * Answers in progress get some time. Idle connections, including those that become idle, are closed at once. To Node, a
+ * connection is not idle before its first complete request, so such connections are closed here.
+ */
+export async function close({ app, sockets, connections, closing }: Listening): Promise<void> {
   closing.abort(new Error('the server closes'));
-  const sweep = setInterval(() => app.server.closeIdleConnections(), 20);
+  let isLate = false;
+  const hurry = setTimeout(() => {
+    isLate = true;
+  }, HURRY);
+  const sweep = setInterval(() => {
+    app.server.closeIdleConnections();
+    if (isLate) closeUnused(connections);
+  }, 20);
   const cut = setTimeout(() => {
     for (const socket of sockets) socket.destroy();
   }, LINGER);
@@ -64,9 +80,14 @@ export async function close({ app, sockets, closing }: Listening): Promise<void>
     await app.close();
     await Promise.all([...sockets].map(destroyed));
   } finally {
+    clearTimeout(hurry);
     clearInterval(sweep);
     clearTimeout(cut);
   }
+}
+
+function closeUnused(connections: Connections): void {
+  for (const connection of connections.values()) if (!isOwed(connection)) connection.socket.destroy();
 }
 
 function destroyed(socket: Socket): Promise<void> {

@@ -7,7 +7,7 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { BELOW, equip, LIMITS } from './app.ts';
 import type { CertificateKeeper } from './certificate-keeper.ts';
-import { limitConnections } from './connections.ts';
+import { connectionsOf, limitConnections } from './connections.ts';
 import { orSignedIn, type SessionKey, Sessions } from './console/sessions.ts';
 import { CLOSE_DEADLINE, close, listenOn, seenClosed, socketsOf } from './listening.ts';
 import type { MetricsSource } from './metrics-route.ts';
@@ -69,12 +69,12 @@ async function listen(options: ServerOptions) {
   const { address, port, descriptors } = options;
   const closing = new AbortController();
   const app = build(options, closing.signal);
-  const sockets = socketsOf(app.server);
-  limitConnections(app.server, CONNECTIONS);
+  const [sockets, connections] = [socketsOf(app.server), connectionsOf(app.server)];
+  limitConnections(app.server, connections, CONNECTIONS);
   try {
     const passing = { descriptors, name: nameOf(options) };
     await listenOn(app, passing, () => app.listen({ host: address, port }));
-    return { app, sockets, closing };
+    return { app, sockets, connections, closing };
   } catch (error) {
     await app.close();
     throw new ServiceError('start.listen', { address, port, why: messageOf(error) }, { cause: error });

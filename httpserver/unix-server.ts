@@ -8,6 +8,7 @@ import type { Descriptors } from '../lifetime/descriptors.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { BELOW, equip, LIMITS } from './app.ts';
+import { connectionsOf } from './connections.ts';
 import type { Gate } from './gate.ts';
 import type { Hosting } from './hosting.ts';
 import { CLOSE_DEADLINE, close, type Listening, listenOn, socketsOf } from './listening.ts';
@@ -63,7 +64,7 @@ async function listen({
   const app = fastify({ ...LIMITS, http: BELOW });
   const operator = { authority: rootAlone, operations, create, closing: closing.signal };
   equip(app, { gate, version, operator, metrics, puts: [], log });
-  const sockets = socketsOf(app.server);
+  const [sockets, connections] = [socketsOf(app.server), connectionsOf(app.server)];
   try {
     await listenOn(app, { descriptors, name: NAME }, () =>
       listenAt(path, (draft) => app.listen({ path: draft })),
@@ -72,5 +73,5 @@ async function listen({
     await app.close();
     throw error;
   }
-  return { app, sockets, closing };
+  return { app, sockets, connections, closing };
 }

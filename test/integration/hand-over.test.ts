@@ -1,10 +1,13 @@
 /** Upgrades: one service hands its host to the next, and nobody's container ends. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { request as askHttps } from 'node:https';
+import { connect, type Socket } from 'node:net';
 import { after, afterEach, before, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { pathsBelow } from '../../host/paths.ts';
 import { Ledger } from '../../lifetime/ledger.ts';
 import { handOverFile } from '../../src/hand-over/goes-on.ts';
@@ -116,6 +119,42 @@ test('while a service hands its host over, every call on a new connection is ans
     await service.line(({ msg, step }) => msg === 'step done' && step === 'heartbeats', from);
   }
   for (const answers of await callers.end()) assert.ok(answers > 3);
+  assert.equal(await service.stop(), 0);
+});
+
+/** Clients that are connected to the HTTPS port and to the operator's socket, and have not sent a complete request. */
+async function unfinishedClients({ port, apiSocket }: ServiceProcess) {
+  const half = 'PUT /set_container_start_values HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{';
+  const open = async (client: Socket, connected: string, says = '') => {
+    await once(client, connected);
+    client.on('error', () => {}).resume();
+    client.write(says);
+    return client;
+  };
+  const https = { host: '127.0.0.1', port };
+  const tls = () => connectTls({ ...https, rejectUnauthorized: false });
+  return await Promise.all([
+    open(connect(https), 'connect'),
+    open(tls(), 'secureConnect'),
+    open(tls(), 'secureConnect', half),
+    open(connect(apiSocket), 'connect'),
+    open(connect(apiSocket), 'connect', half),
+  ]);
+}
+
+test('clients that are connected and ask for nothing are disconnected in a hand-over, and the others are answered', async () => {
+  const site = new Site(host);
+  const service = await host.start({ launcher: [], env: { ROOT: site.root } }).ready();
+  const { port } = await hostTwo(host, service);
+  const clients = await unfinishedClients(service);
+  const callers = new BusyCallers([
+    callApi(site.root),
+    () => token(service, port).then(({ status }) => status),
+  ]);
+  service.child.kill('SIGUSR1');
+  await Promise.race([callers.failure, service.message('took the host over')]);
+  await callers.end();
+  await until('all of them are disconnected', () => clients.every(({ closed }) => closed));
   assert.equal(await service.stop(), 0);
 });
 

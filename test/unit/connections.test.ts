@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { suite, type TestContext, test } from 'node:test';
-import { limitConnections } from '../../httpserver/connections.ts';
+import { connectionsOf, limitConnections } from '../../httpserver/connections.ts';
 
 interface Site {
   readonly server: Server;
@@ -16,7 +16,7 @@ async function begin(
   handle = (_: IncomingMessage, response: ServerResponse) => void response.end('done'),
 ) {
   const server = createServer(handle);
-  limitConnections(server, { all: 4, each: 2 });
+  limitConnections(server, connectionsOf(server), { all: 4, each: 2 });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
