@@ -7,6 +7,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { SignatureV4 } from '@smithy/signature-v4';
+import { signerOf } from './api/refused-credentials.ts';
 import type { ServerTime } from './api/server-time.ts';
 import { type Deliver, Refused } from './audits.ts';
 
@@ -29,7 +30,7 @@ export interface DeliveryOptions {
   readonly node: string;
   readonly region: string;
   readonly credentials: () => Promise<Credentials>;
-  readonly credentialsRefused: () => void;
+  readonly credentialsRefused: (accessKeyId: string) => void;
   readonly time: ServerTime;
 }
 
@@ -65,7 +66,7 @@ export function deliverTo({
     const text = `the audit function answered with status ${response.status}`;
     if (response.status === 403) {
       // The credentials ended early, or a clock is wrong.
-      credentialsRefused();
+      credentialsRefused(signerOf(signed));
       time.learn(response.headers.get('date'));
     } else if (response.status < 500 && ![408, 429].includes(response.status)) throw new Refused(text);
     throw new Error(text);

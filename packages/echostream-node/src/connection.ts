@@ -5,6 +5,7 @@ import { Api } from './api/api.ts';
 import { cognitoClient } from './api/cognito.ts';
 import { AppCredentials } from './api/credentials.ts';
 import { GET_BULK_DATA_STORAGE, GET_NODE, type NodeAnswer } from './api/queries.ts';
+import { watchRefusals } from './api/refused-credentials.ts';
 import { ServerTime } from './api/server-time.ts';
 import { SignIn } from './api/sign-in.ts';
 import { deliverTo } from './audit-delivery.ts';
@@ -60,8 +61,9 @@ export async function connect(
     ...(!own && { credentials: app.provide }),
     requestHandler: { httpsAgent: { maxSockets: SOCKETS }, httpAgent: { maxSockets: SOCKETS } },
   });
-  const refused = (): void => (own ? undefined : app.forget());
-  const queue = (url: string): Queue => new SqsQueue(sqs, url, refused);
+  const refused = (accessKeyId: string): void => (own ? undefined : app.forget(accessKeyId));
+  watchRefusals(sqs, refused);
+  const queue = (url: string): Queue => new SqsQueue(sqs, url);
   const credentials = own ? () => sqs.config.credentials() : app.provide;
   const audit = deliverTo({
     endpoint: node.app.auditRecordsEndpoint,

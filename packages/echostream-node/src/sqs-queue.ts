@@ -32,13 +32,6 @@ const DEADLINE = 10_000;
 const SEND_DEADLINE = 30_000;
 
 const GONE = new Set(['QueueDoesNotExist', 'AWS.SimpleQueueService.NonExistentQueue']);
-const REFUSED = new Set([
-  'ExpiredToken',
-  'ExpiredTokenException',
-  'InvalidClientTokenId',
-  'UnrecognizedClientException',
-]);
-
 interface Failed {
   readonly Id: string | undefined;
   readonly Code: string | undefined;
@@ -50,13 +43,11 @@ export class SqsQueue implements Queue {
   readonly #sqs: SQSClient;
   readonly #QueueUrl: string;
   readonly #fifo: boolean;
-  readonly #credentialsRefused: () => void;
 
-  constructor(sqs: SQSClient, url: string, credentialsRefused: () => void = () => {}) {
+  constructor(sqs: SQSClient, url: string) {
     this.#sqs = sqs;
     this.#QueueUrl = url;
     this.#fifo = url.endsWith('.fifo');
-    this.#credentialsRefused = credentialsRefused;
   }
 
   async receive({
@@ -151,7 +142,6 @@ export class SqsQueue implements Queue {
       const { name } = error as Error;
       if (GONE.has(name))
         throw new QueueGone(`the queue ${this.#QueueUrl} does not exist any more`, { cause: error });
-      if (REFUSED.has(name)) this.#credentialsRefused();
       throw error;
     } finally {
       clearTimeout(timer);

@@ -102,11 +102,22 @@ test("the app's credentials are cached for most of their hour, and fetched again
   const credentials = new AppCredentials(api, { name: 'app', tenant: 'tenant', type: 'ExternalApp' });
   assert.equal((await credentials.provide()).accessKeyId, 'key-1');
   assert.equal((await credentials.provide()).accessKeyId, 'key-1');
-  credentials.forget();
+  credentials.forget('key-1');
   const { accessKeyId, expiration } = await credentials.provide();
   assert.equal(accessKeyId, 'key-2');
   // AWS's clients ask again five minutes before the end.
   assert.ok(expiration.getTime() - Date.now() <= 301_000);
+});
+
+test("a late refusal of the app's earlier credentials does not affect the current ones", async () => {
+  await using world = await World.start();
+  const { api } = connect(world);
+  const credentials = new AppCredentials(api, { name: 'app', tenant: 'tenant', type: 'ExternalApp' });
+  await credentials.provide();
+  credentials.forget('key-1');
+  assert.equal((await credentials.provide()).accessKeyId, 'key-2');
+  credentials.forget('key-1');
+  assert.equal((await credentials.provide()).accessKeyId, 'key-2');
 });
 
 test('an expired value is fetched again, and a failure is not cached', async () => {

@@ -49,8 +49,8 @@ export class AppCredentials {
     return { ...credentials, expiration: new Date(Date.now() + TOLD) };
   };
 
-  /** To be called when AWS has refused the app's current credentials. */
-  forget(): void {
-    this.#kept.forget(() => true);
+  /** To be called when AWS has refused credentials. A late refusal of earlier ones does not affect the current ones. */
+  forget(refusedKeyId: string): void {
+    this.#kept.forget(({ accessKeyId }) => accessKeyId === refusedKeyId);
   }
 }
