@@ -9,7 +9,7 @@ import { gzip } from 'node:zlib';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { signerOf } from './api/refused-credentials.ts';
 import type { ServerTime } from './api/server-time.ts';
-import { type Deliver, Refused } from './audits.ts';
+import { type Deliver, Refused, TooLarge } from './audits.ts';
 
 /** More records than this are compressed. */
 const PLAIN = 10;
@@ -68,7 +68,8 @@ export function deliverTo({
       // The credentials ended early, or a clock is wrong.
       credentialsRefused(signerOf(signed));
       time.learn(response.headers.get('date'));
-    } else if (response.status < 500 && ![408, 429].includes(response.status)) throw new Refused(text);
+    } else if (response.status === 413) throw new TooLarge(text);
+    else if (response.status < 500 && ![408, 429].includes(response.status)) throw new Refused(text);
     throw new Error(text);
   };
 }

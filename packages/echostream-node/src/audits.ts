@@ -19,10 +19,11 @@ export interface AuditRecord {
   readonly attributes?: Readonly<Record<string, unknown>>;
 }
 
-/** Delivers a batch. Rejects with `Refused` if a retry is useless. */
+/** Delivers a batch. Rejects with `Refused` if a retry is useless, and with `TooLarge` if a smaller batch may be accepted. */
 export type Deliver = (body: { messageType: string; auditRecords: readonly AuditRecord[] }) => Promise<void>;
 
 export class Refused extends Error {}
+export class TooLarge extends Refused {}
 
 const BATCH = 500;
 const MOST = 10_000;
@@ -79,10 +80,14 @@ export class Audits {
     const { clock } = this.#options;
     this.#flush = Promise.withResolvers();
     await Promise.race([this.#flush.promise, clock.sleep(PATIENCE, this.#closed.signal).catch(() => {})]);
+    let size = BATCH;
     for (let attempt = 0; this.#records.length > 0; ) {
-      const batch = this.#records.slice(0, BATCH);
-      if (await this.#deliver(batch)) {
+      const batch = this.#records.slice(0, size);
+      const outcome = await this.#deliver(batch);
+      if (outcome === 'too large') size = Math.ceil(batch.length / 2);
+      else if (outcome === 'done') {
         attempt = 0;
+        size = Math.min(2 * size, BATCH);
         this.#records.splice(0, batch.length);
         for (const goOn of this.#waiting.splice(0, batch.length)) goOn();
       } else {
@@ -93,20 +98,21 @@ export class Audits {
     this.#running = undefined;
   }
 
-  /** True if the batch is done, successfully or not. */
-  async #deliver(auditRecords: readonly AuditRecord[]): Promise<boolean> {
+  /** A batch can be done without success. */
+  async #deliver(auditRecords: readonly AuditRecord[]): Promise<'done' | 'too large' | 'not yet'> {
     const { deliver, messageType, logger, onEnd } = this.#options;
     try {
       await deliver({ messageType, auditRecords });
       onEnd(auditRecords.length, 'delivered');
-      return true;
+      return 'done';
     } catch (error) {
+      if (error instanceof TooLarge && auditRecords.length > 1) return 'too large';
       if (error instanceof Refused) {
         this.#drop(auditRecords.length, messageOf(error));
-        return true;
+        return 'done';
       }
       logger.warn({ error, messageType }, 'audit records could not be delivered yet');
-      return false;
+      return 'not yet';
     }
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AuditRecord, Audits, type Deliver, Refused } from '../src/audits.ts';
+import { type AuditRecord, Audits, type Deliver, Refused, TooLarge } from '../src/audits.ts';
 import { AppNode } from '../src/echostream-node.ts';
 import { quietLogger } from './support/sources.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
@@ -72,6 +72,36 @@ test('records that are refused permanently are dropped and counted', async () =>
   await clock.run(add(3));
   await clock.run(audits.settle());
   assert.deepEqual(ends, ['dropped 3']);
+});
+
+test('a batch that is too large is split, and only a record that is too large by itself is dropped', async () => {
+  const { clock, audits, delivered, ends, add } = world(async ({ auditRecords }) => {
+    const isHuge = auditRecords.some(({ trackingId }) => trackingId === '300');
+    if (auditRecords.length > 200 || isHuge) throw new TooLarge('status 413');
+  });
+  await clock.run(add(500));
+  await clock.run(audits.settle());
+  assert.equal(
+    delivered.reduce((sum, count) => sum + count),
+    499,
+  );
+  assert.deepEqual(
+    ends.filter((end) => !end.startsWith('delivered')),
+    ['dropped 1'],
+  );
+});
+
+test('a delivery that the audit function calls too large is repeated in smaller parts', async () => {
+  await using all = await World.start();
+  all.failures.audit.push(413);
+  const node = new AppNode(all.options);
+  await node.start();
+  await node.auditMessages(Array.from({ length: 4 }, () => node.createMessage('x')));
+  await node.stop();
+  assert.deepEqual(
+    all.audits.map(({ auditRecords }) => auditRecords.length),
+    [2, 2],
+  );
 });
 
 test('while deliveries fail, at most 10,000 records are kept, and further calls wait for room', async () => {
