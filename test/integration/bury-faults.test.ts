@@ -121,6 +121,26 @@ test('wait saves the files of a container that ends after its service was killed
   assert.equal(await next.stop(), 0);
 });
 
+test('if a service crashes while S3 is away, what a user makes on a first visit reaches the next container, on any host', async () => {
+  await using s3 = await S3.open();
+  const site = new Site(host, s3.settings);
+  const env = { ...s3.settings, ROOT: site.root };
+  const service = await host.start({ env, entry: 'dying-service.ts', arguments: ['throw'] }).ready();
+  await s3.turn('away');
+  const { claimed, port } = await hostTwo(host, service);
+  assert.equal((await askTcp(port)).userConfig, 'unavailable');
+  assert.equal(await service.stop('SIGURG'), 1);
+  await site.bury({ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '1' });
+  await site.waits();
+  await s3.turn('none');
+  await end(host, claimed);
+  await site.over();
+  const next = await new Site(host, s3.settings).start();
+  const { userConfig, visits } = await askTcp((await hostTwo(host, next)).port);
+  assert.deepEqual([userConfig, visits], ['restored', 1]);
+  assert.equal(await next.stop(), 0);
+});
+
 test('wait uploads the saves that were pending for S3 when the service was killed', async () => {
   await using s3 = await S3.open();
   const site = new Site(host, s3.settings);

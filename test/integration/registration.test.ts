@@ -1,6 +1,8 @@
 /** A webserver that knows an instance refuses to register it again. However a service ended, the next one can continue. */
 
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { Site, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
@@ -42,7 +44,7 @@ async function startAndLose() {
 }
 
 /** Starts a service while the webserver is still away. Then the webserver must know it without another registration. */
-async function startAgain(): Promise<void> {
+async function startAgain() {
   const service = await site.start();
   world.webserver.requests.length = 0;
   world.webserver.fault = undefined;
@@ -50,6 +52,7 @@ async function startAgain(): Promise<void> {
   assert.equal(registrations(), 0);
   assert.equal(await service.stop(), 0);
   assert.equal(beats('True').length, 1);
+  return service;
 }
 
 test('a host that was stopped while the webserver was away continues its registration', async () => {
@@ -67,6 +70,16 @@ test('a host whose bury ran while the webserver was away continues its registrat
   await site.kill(await startAndLose());
   await site.bury();
   await startAgain();
+});
+
+test('a host that is rebooted while the webserver is away continues its registration', async () => {
+  const service = await startAndLose();
+  await site.kill(service);
+  // Nothing on a tmpfs survives.
+  rmSync(dirname(site.runDirectory), { recursive: true });
+  const next = await startAgain();
+  // The next service does not know that its directories are those of the first.
+  for (const one of [next, service]) await host.abandon(one);
 });
 
 for (const [how, end] of Object.entries({
