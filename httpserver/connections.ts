@@ -1,7 +1,8 @@
 /**
- * Knows which connections of a server have a request in progress, and limits the number of connections. When there are too many, a new connection replaces the one that has waited
- * longest for its client: for the handshake, for a complete request, or for the next request. So a client that opens
- * many idle connections loses them first and cannot lock others out.
+ * Knows which connections of a server have a request in progress, and limits the number of connections. When there are
+ * too many, a new connection replaces the one that has waited longest for its client: for the handshake, for a complete
+ * request, or for the next request. So a client that opens many idle connections loses them first and cannot lock others
+ * out.
  *
  * INVARIANTS
  * - A connection with a complete unanswered request, or with an open stream, is never closed in favour of another one.
