@@ -32,6 +32,7 @@ const DEADLINE = 10_000;
 const SEND_DEADLINE = 30_000;
 
 const GONE = new Set(['QueueDoesNotExist', 'AWS.SimpleQueueService.NonExistentQueue']);
+
 interface Failed {
   readonly Id: string | undefined;
   readonly Code: string | undefined;
