@@ -172,8 +172,8 @@ export class HostedContainer {
     if (cgroup) await holdCgroup(this.#lifetime, cgroup, body, this.#host.cgroupDriver, dockerId);
     await checkMade(accepted, dockerId, this.#host);
     this.#state.move('created', { code: 'created', text: `Docker created ${dockerId.slice(0, 12)}` });
-    const { timeout } = options;
-    await this.#resources?.mappings.write({ hostPort_for_my_32262_tcp: this.identifyingPort, tty, timeout });
+    const known = { hostPort_for_my_32262_tcp: this.identifyingPort, tty, timeout: options.timeout };
+    await this.#lifetime.track('writing its mappings', (this.#resources as Resources).mappings.write(known));
   }
 
   /** Adopts a container that another service left: holds its resources again and restores its state. */

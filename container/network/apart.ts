@@ -152,11 +152,10 @@ export class Apart {
     this.#members.set(id, member);
     try {
       await this.#settle();
-      if (member.endpoint && member.settled.size === 0 && (await this.#docker.inspect(dockerId))?.running)
-        throw new Error(`it has no port in ${this.#bridge}`);
+      if (member.endpoint && member.settled.size === 0) throw new Error(`it has no port in ${this.#bridge}`);
     } catch (error) {
-      // A container that has already ended cannot reach anything.
-      if (!(await this.#docker.inspect(dockerId))?.running) return;
+      // A container that has already ended cannot reach anything. Docker may not know of its end yet.
+      if (!(await this.#docker.inspect(dockerId))?.running || !isThere(member)) return;
       throw new ServiceError('network.not_apart', { why: messageOf(error) }, { cause: error });
     }
     this.#coming.delete(id);
@@ -191,9 +190,7 @@ export class Apart {
   #settle(): Promise<void> {
     this.#next ??= this.#alone(async () => {
       this.#next = undefined;
-      const members = [...this.#members].filter(
-        ([, member]) => namespaceOf(member.path) === member.namespace,
-      );
+      const members = [...this.#members].filter(([, member]) => isThere(member));
       this.#filterNewcomers(members.flatMap(([, { endpoint }]) => endpoint ?? []));
       const paths = members.map(([, { path }]) => path);
       const {
@@ -274,6 +271,11 @@ function memberOf({ dockerId, pid, bridge: endpoint }: Inspected): Member | unde
   const path = `/proc/${pid}/ns/net`;
   const namespace = namespaceOf(path);
   return namespace === undefined ? undefined : { dockerId, path, namespace, endpoint, settled: new Map() };
+}
+
+/** Whether its first process still runs. */
+function isThere({ path, namespace }: Member): boolean {
+  return namespaceOf(path) === namespace;
 }
 
 /** @returns undefined if the process has ended */

@@ -6,7 +6,13 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import type { ContainerId } from '../../container/identity.ts';
 import { INTERACTIVE, TASK } from '../../container/labels.ts';
+import { Apart } from '../../container/network/apart.ts';
+import type { Inspected } from '../../docker-engine/answers.ts';
+import type { Docker } from '../../docker-engine/docker.ts';
+import { Lifetime } from '../../lifetime/lifetime.ts';
+import { createLogger } from '../../logging/logger.ts';
 import { importArchive } from '../../scripts/image.ts';
 import { claim, host as hostContainer } from '../support/callers.ts';
 import { FaultyEngine } from '../support/faulty-engine.ts';
@@ -310,4 +316,28 @@ test('containers that keep running while Docker restarts stay isolated, also fro
     assert.doesNotMatch(entry, new RegExp(other.mac));
     assert.equal(attack(one, 'ask', '172.17.0.1'), 'answered');
   });
+});
+
+test('a container without a port is refused while its program runs, and not if the program has ended before Docker knows it', async (t) => {
+  const program = spawn('sleep', ['1000']);
+  t.after(() => program.kill('SIGKILL'));
+  await once(program, 'spawn');
+  const bridge = { mac: '02:42:ac:11:00:63', address: '172.17.0.99', prefix: 16, gateway: '172.17.0.1' };
+  const found = { dockerId: 'd', running: true, pid: program.pid, bridge, links: [] } as unknown as Inspected;
+  let inspect = async () => found;
+  const docker = { defaultBridge: async () => 'docker0', inspect: () => inspect() } as unknown as Docker;
+  const lifetime = new Lifetime('test');
+  const apart = await Apart.open(lifetime, docker, createLogger({ level: 'silent', stream: process.stdout }));
+  const start = (id: string) => {
+    const one = { id: id as ContainerId, dockerId: found.dockerId, lifetime: lifetime.child(id) };
+    return apart.start(one, async () => found, false);
+  };
+  await assert.rejects(start('a'), { code: 'network.not_apart' });
+  inspect = async () => {
+    program.kill('SIGKILL');
+    await once(program, 'exit');
+    return found;
+  };
+  await start('b');
+  await lifetime.end();
 });
