@@ -28,7 +28,7 @@ export async function keepUserConfigs(
   if (!bucket) return undefined;
   const seen = join(paths.state, 'seen-configs');
   for (const path of [paths.spool, seen]) await share(path, 0o700);
-  await checkTools(paths.run);
+  await checkTools(seen, paths.spool);
   return await UserConfigs.open(root, {
     bucket,
     region: settings.AWS_REGION ?? region ?? 'us-east-1',

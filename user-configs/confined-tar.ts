@@ -6,8 +6,6 @@
 
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isSystemError, ServiceError } from '../errors/service-error.ts';
@@ -246,24 +244,16 @@ export async function unpack(
 }
 
 /**
- * Checks that a confined child can work on this host.
- * @param directory one that only root can write to; used briefly
+ * Checks that a confined child can work on this host. It creates nothing outside the child, because this process may be
+ * killed meanwhile.
+ * @param tree a directory that the child may see @param view another one that only root can enter
  * @throws {ServiceError} `start.no_config_tools`
  */
-export async function checkTools(directory: string): Promise<void> {
-  const place = await mkdtemp(join(directory, 'check-'));
-  try {
-    const tree = join(place, 'tree');
-    const view = join(place, 'view');
-    await mkdir(tree);
-    await mkdir(view);
-    const child = start({ tree, view, limit: 0 }, READER, FIND_TOOLS, {}, new AbortController().signal);
-    child.input.end();
-    const { code, said } = await child.ended;
-    if (code !== 0) throw new ServiceError('start.no_config_tools', { why: said || `exit code ${code}` });
-  } finally {
-    await rm(place, { recursive: true });
-  }
+export async function checkTools(tree: string, view: string): Promise<void> {
+  const child = start({ tree, view, limit: 0 }, READER, FIND_TOOLS, {}, new AbortController().signal);
+  child.input.end();
+  const { code, said } = await child.ended;
+  if (code !== 0) throw new ServiceError('start.no_config_tools', { why: said || `exit code ${code}` });
 }
 
 function start(

@@ -13,7 +13,7 @@ import type { Readable, Writable } from 'node:stream';
 export type Access = 'ro' | 'rw';
 
 export interface Confinement {
-  /** An empty directory that only root can enter. Other processes do not see what is mounted on it. */
+  /** A directory that only root can enter. The script's view is mounted on it, and other processes do not see that. */
   readonly view: string;
   /** The directory that appears as `tree` in the script's working directory. */
   readonly tree: string;

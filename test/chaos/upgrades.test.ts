@@ -12,6 +12,8 @@ import { DyingUpgrade, linkDocker, nameOf, UPGRADE_DEATHS } from '../support/upg
 import { World } from '../support/world.ts';
 
 const { DEATHS = '3', ONLY = '' } = process.env;
+/** The time limit in milliseconds for one death. All deaths together take longer than a test may take by default. */
+const timeout = 600_000;
 
 let host: TestHost;
 let world: World;
@@ -28,13 +30,15 @@ after(async () => {
   await host[Symbol.asyncDispose]();
 });
 
-test('whatever dies in an upgrade, containers in use are kept or end as in a stop, nothing leaks, and the next service accepts calls', async (t) => {
+test('whatever dies in an upgrade, containers in use are kept or end as in a stop, nothing leaks, and the next service accepts calls', {
+  timeout: Number(DEATHS) * timeout,
+}, async (t) => {
   const chance = new Chance(SEED);
   t.diagnostic(`make chaos-upgrades SEED=${SEED} repeats it`);
   const left = UPGRADE_DEATHS.filter((death) => nameOf(death).includes(ONLY));
   for (let deaths = 0; deaths < Number(DEATHS) && left.length > 0; deaths++) {
     const [death] = left.splice(chance.below(left.length), 1);
     if (!death) break;
-    await t.test(nameOf(death), () => new DyingUpgrade({ host, world, s3 }, death).run());
+    await t.test(nameOf(death), { timeout }, () => new DyingUpgrade({ host, world, s3 }, death).run());
   }
 });

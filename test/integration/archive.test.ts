@@ -572,12 +572,36 @@ test('a service without free descriptors reports that when it packs, and leaks n
   ]);
 });
 
-test('a host that cannot confine child processes is distinguished from one that can', async () => {
-  await checkTools(tmpdir());
-  const check = `import { checkTools } from '${join(import.meta.dirname, '../../user-configs/confined-tar.ts')}'; await checkTools('${tmpdir()}');`;
-  const words = ['--bounding-set=-sys_admin', process.execPath, '--input-type=module', '-e', check];
-  const { status, stderr } = spawnSync('setpriv', words, { encoding: 'utf8' });
+test('a host that cannot confine child processes is distinguished from one that can', async (t) => {
+  const { tree, staging } = new Desk(t);
+  await checkTools(tree, staging);
+  const { status, stderr } = checkWith(['setpriv', '--bounding-set=-sys_admin'], tree, staging);
   assert.equal(status, 1);
   assert.match(stderr, /start\.no_config_tools/);
   assert.match(stderr, /unshare.*Operation not permitted.*USER_CONFIG_BUCKET=none/);
 });
+
+test('a process that is killed while it checks whether child processes can be confined leaves nothing', (t) => {
+  const { root, tree, staging } = new Desk(t);
+  const deadly = join(root, 'unshare');
+  writeFileSync(deadly, '#!/bin/sh\nkill -KILL $PPID\n', { mode: 0o755 });
+  const mounting = [
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    'mount --bind "$0" /usr/bin/unshare && exec "$@"',
+    deadly,
+  ];
+  const { signal, stderr } = checkWith(mounting, tree, staging);
+  assert.equal(signal, 'SIGKILL', stderr);
+  assert.deepEqual([...readdirSync(tree), ...readdirSync(staging)], []);
+});
+
+/** Checks the tools in a process that `words` start. */
+function checkWith([program = '', ...words]: readonly string[], ...directories: readonly string[]) {
+  const module = join(import.meta.dirname, '../../user-configs/confined-tar.ts');
+  const check = `import { checkTools } from '${module}'; await checkTools('${directories.join("', '")}');`;
+  const node = [process.execPath, '--input-type=module', '-e', check];
+  return spawnSync(program, [...words, ...node], { encoding: 'utf8' });
+}

@@ -162,12 +162,18 @@ export class DyingUpgrade {
     return await (this.#death.way === 'Docker' ? Promise.race([tookOver.catch(() => ended), ended]) : ended);
   }
 
+  /** An operator asks for a stop, or nobody is left to keep the descriptors of a service, so it stops instead. */
+  get #isStop(): boolean {
+    const { step, way } = this.#death;
+    return way === 'stop' || (way === 'launcher' && step === 'storing descriptors');
+  }
+
   /** Whether the webserver must be told that the host dies; undefined: either is true. */
   get #isToTell(): boolean | undefined {
     const { who, way, bury } = this.#death;
     if (bury) return false;
     if (way === 'Docker' || (way === 'launcher' && who === 'new')) return undefined;
-    return way !== 'launcher';
+    return way !== 'launcher' || this.#isStop;
   }
 
   /** A crash is reported with its cause. A hand-over that the next service can complete is none. */
@@ -190,8 +196,8 @@ export class DyingUpgrade {
   async #assertKept({ docker, id, port, started }: Used, service: ServiceProcess): Promise<void> {
     const { who, way } = this.#death;
     const now = await this.#startOf(docker).catch(() => '');
-    const mayEnd = way === 'Docker' || way === 'stop' || (way === 'launcher' && who === 'new');
-    if (way === 'stop') assert.equal(now, '', service.log());
+    const mayEnd = way === 'Docker' || this.#isStop || (way === 'launcher' && who === 'new');
+    if (this.#isStop) assert.equal(now, '', service.log());
     if (now === '' && mayEnd) {
       const { resources } = await receiptOf(this.#root, id);
       for (const one of resources)
