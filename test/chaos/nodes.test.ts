@@ -11,10 +11,14 @@ import { NodeSite } from '../support/node-site.ts';
 import { SEED } from '../support/seed.ts';
 
 const { NODE_DEATHS = '3' } = process.env;
+/** The time limit in milliseconds for all deaths. */
+const timeout = Number(NODE_DEATHS) * 200_000;
 
 const { host, registry } = await hostForNodes();
 
-test('whenever the service or Docker is killed, nodes settle in their wanted state, and nothing else is left', async (t) => {
+test('whenever the service or Docker is killed, nodes settle in their wanted state, and nothing else is left', {
+  timeout,
+}, async (t) => {
   const chance = new Chance(SEED);
   t.diagnostic(`make chaos-nodes SEED=${SEED} repeats it`);
   const chaos = new NodeChaos(new NodeSite(host), registry);

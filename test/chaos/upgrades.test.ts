@@ -3,6 +3,7 @@
  * sequence, and ONLY selects those whose names contain a text.
  */
 
+import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Chance } from '../support/chance.ts';
 import { S3 } from '../support/s3.ts';
@@ -36,6 +37,7 @@ test('whatever dies in an upgrade, containers in use are kept or end as in a sto
   const chance = new Chance(SEED);
   t.diagnostic(`make chaos-upgrades SEED=${SEED} repeats it`);
   const left = UPGRADE_DEATHS.filter((death) => nameOf(death).includes(ONLY));
+  assert.ok(left.length > 0, `no step’s name contains ${ONLY}`);
   for (let deaths = 0; deaths < Number(DEATHS) && left.length > 0; deaths++) {
     const [death] = left.splice(chance.below(left.length), 1);
     if (!death) break;

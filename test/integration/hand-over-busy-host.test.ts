@@ -8,8 +8,12 @@ import { importShellImage } from '../support/shell-image.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const { UPGRADES = '5' } = process.env;
+/** The time limit in milliseconds for all upgrades. */
+const timeout = Number(UPGRADES) * 120_000;
 
-test('however often a busy host is upgraded, no container ends, nothing leaks, and no call and no acknowledged key stroke is lost', async () => {
+test('however often a busy host is upgraded, no container ends, nothing leaks, and no call and no acknowledged key stroke is lost', {
+  timeout,
+}, async () => {
   await using host = await TestHost.open();
   await importShellImage(host.docker);
   await using s3 = await S3.open();
