@@ -1,6 +1,6 @@
 /**
  * The last release of the service, built from its commit: its sources, and its addon. It runs with the packages and the Node of
- * this checkout.
+ * this checkout. Those of @peculiar are there for it alone.
  */
 
 import { execFileSync } from 'node:child_process';
