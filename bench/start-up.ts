@@ -34,7 +34,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@sentry/node': [],
 };
 
-const METHOD = `The executable, copied as by an installation, compared with a fastify server with HTTPS and one route, in a bundle;
+const METHOD = `A copy of the executable, as installed, compared with a fastify server with HTTPS and one route, in a bundle;
 ${ROUNDS} starts of each, in turns, with Docker running. The bounds are aims. Unlike the bare server, the service makes its own
 certificate, takes a lock and creates its directories before it listens.`;
 

@@ -108,7 +108,7 @@ function serialNumber(): Buffer {
 }
 
 function extensionsFor(names: readonly string[]): Sequence {
-  // The certificate signs nothing but handshakes: of its nine uses, only the first one.
+  // Of the nine bits for uses of the key, only the first is set, because the key signs only handshakes.
   const digitalSignature = new BitString({ valueHex: Uint8Array.of(0x80), unusedBits: 7 });
   return sequence(
     extension(BASIC_CONSTRAINTS, sequence(), new Bool({ value: true })),

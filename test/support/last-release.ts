@@ -1,6 +1,6 @@
 /**
  * The last release of the service, built from its commit: its sources, and its addon. It runs with the packages and the Node of
- * this checkout. Those of @peculiar are there for it alone.
+ * this checkout, which has the packages of @peculiar only for this purpose.
  */
 
 import { execFileSync } from 'node:child_process';
